@@ -1,0 +1,129 @@
+"""Every read and write of the pipelines, on local paths and on object stores alike.
+
+Local paths go straight to the operating system; anything with a scheme ("gs://", "s3://", "hdfs://") goes through
+Beam's FileSystems, imported only then. Files are published whole or not at all: written beside their final name and
+renamed, or on an object store put in one request to the final name.
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+
+def is_remote(path: str) -> bool:
+    return "://" in path
+
+
+def join(base: str, *names: str) -> str:
+    """`base` and `names` with single slashes between them."""
+    return "/".join([base.rstrip("/"), *names])
+
+
+def open_read(path: str) -> BinaryIO:
+    """A seekable binary stream of the stored bytes, never decompressed on the way."""
+    if not is_remote(path):
+        return Path(path).open("rb")
+    filesystems, compression = _beam()
+    stream: BinaryIO = filesystems.open(path, compression_type=compression.UNCOMPRESSED)
+    return stream
+
+
+def read_bytes(path: str) -> bytes:
+    with open_read(path) as stream:
+        return stream.read()
+
+
+def read_range(path: str, offset: int, length: int) -> bytes:
+    """Exactly `length` bytes from `offset`.
+
+    Raises:
+        EOFError: the file ends before.
+    """
+    with open_read(path) as stream:
+        stream.seek(offset)
+        data = stream.read(length)
+    if len(data) != length:
+        raise EOFError(f"{path}: {length} bytes wanted at {offset}, the file ends after {len(data)} of them")
+    return data
+
+
+@contextmanager
+def publishing(path: str) -> Iterator[BinaryIO]:
+    """A stream whose bytes stand under `path` when the block ends well, and nowhere if it raises."""
+    if is_remote(path):
+        yield from _publishing_remote(path)
+        return
+    final = Path(path)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = final.parent / f".{final.name}.{uuid.uuid4().hex}.tmp"
+    try:
+        with temporary.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(final)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _publishing_remote(path: str) -> Iterator[BinaryIO]:
+    """Spools to a local temporary file, so that a failed block leaves no object behind."""
+    import tempfile
+
+    filesystems, compression = _beam()
+    with tempfile.TemporaryFile() as spool:
+        yield spool
+        spool.seek(0)
+        with filesystems.create(path, compression_type=compression.UNCOMPRESSED) as stream:
+            shutil.copyfileobj(spool, stream, 1 << 20)
+
+
+def publish(path: str, data: bytes) -> None:
+    """Writes a whole file, or nothing."""
+    with publishing(path) as stream:
+        stream.write(data)
+
+
+def exists(path: str) -> bool:
+    if not is_remote(path):
+        return Path(path).exists()
+    return bool(_beam()[0].exists(path))
+
+
+def size(path: str) -> int:
+    """Bytes of a file."""
+    if not is_remote(path):
+        return Path(path).stat().st_size
+    return int(_beam()[0].match([path])[0].metadata_list[0].size_in_bytes)
+
+
+def list_files(directory: str) -> list[str]:
+    """Sorted paths of all finished files below a directory, at any depth; empty if it does not exist."""
+    if is_remote(directory):
+        matched = _beam()[0].match([join(directory, "**")])[0].metadata_list
+        return sorted(entry.path for entry in matched)
+    found = []
+    for folder, _, names in os.walk(directory, followlinks=True):
+        found += [str(Path(folder) / name) for name in names if not (name.startswith(".") and name.endswith(".tmp"))]
+    return sorted(found)
+
+
+def delete_tree(directory: str) -> None:
+    """Removes a directory and all below it; nothing if it does not exist."""
+    if not is_remote(directory):
+        shutil.rmtree(directory, ignore_errors=True)
+        return
+    if found := list_files(directory):
+        _beam()[0].delete(found)
+
+
+def _beam() -> tuple[Any, Any]:
+    from apache_beam.io.filesystem import CompressionTypes
+    from apache_beam.io.filesystems import FileSystems
+
+    return FileSystems, CompressionTypes
