@@ -1,5 +1,6 @@
 """What every source yields: a page, a media record, or a counted refusal; exactly one for each record read."""
 
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 
 from schemas.document import Source
@@ -44,3 +45,29 @@ class Unreadable:
 
 
 SourceRecord = RawPage | RawMedia | Unreadable
+
+Span = tuple[int, int]
+"""Where the first thing of a unit begins and where its last one ends."""
+
+
+class UnitReader:
+    """The records of one unit, to be read once, and after that the span they stood in."""
+
+    def __init__(self, records: Generator[SourceRecord, None, Span]) -> None:
+        self._records = records
+        self._span: Span | None = None
+
+    def __iter__(self) -> Iterator[SourceRecord]:
+        self._span = yield from self._records
+
+    @property
+    def span(self) -> Span:
+        """(offset of the first gzip member that belonged to the unit, offset just after its last one); (end, end) of
+        the unit if none did. For units that are not ranges of a .warc.gz: their (start, end).
+
+        Raises:
+            RuntimeError: the records have not all been read.
+        """
+        if self._span is None:
+            raise RuntimeError("the span of a unit is known only when all its records have been read")
+        return self._span

@@ -22,6 +22,8 @@ class Unit:
     """Exclusive end of the same."""
     base_url: str = ""
     """html only: the address that stands for the folder itself."""
+    single_file: bool = False
+    """html only: `path` is one page and not a folder."""
     exact: bool = False
     """warc only: `start` is known to be the first byte of a gzip member, no need to look for one."""
 

@@ -113,6 +113,14 @@ def list_files(directory: str) -> list[str]:
     return sorted(found)
 
 
+def delete_file(path: str) -> None:
+    """Removes a file; nothing if it does not exist."""
+    if not is_remote(path):
+        Path(path).unlink(missing_ok=True)
+    elif exists(path):
+        _beam()[0].delete([path])
+
+
 def delete_tree(directory: str) -> None:
     """Removes a directory and all below it; nothing if it does not exist."""
     if not is_remote(directory):

@@ -1,0 +1,271 @@
+"""`m3w build`: the four jobs in turn, each going on from what is committed, then the manifest and `_SUCCESS`.
+
+    scan -> select -> fetch -> write     each a Beam pipeline (or several) over the files of the one before
+
+A build that was killed goes on where it stood when it is started again with the same arguments; a finished one is left
+alone. Everything in the output but `run.json` is a function of input, recipe, code and ledger.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipelines import m3w
+from pipelines.accounting import Funnel, account_scan, account_shards, account_shuffle, rows_of
+from pipelines.engine import Engine
+from pipelines.facts import LEDGER, SAMPLES, SHARDS, TODO, URLS, SampleFact, UrlFact
+from pipelines.fetch import Web, fetch_bucket, plan_shuffle
+from pipelines.plan import Plan, PlanError, check_same, load_plan, make_plan, save_plan
+from pipelines.progress import Progress
+from pipelines.publish import publish
+from pipelines.recipe import Recipe
+from pipelines.scan import scan_unit
+from pipelines.select import shuffles
+from pipelines.shards import write_shard
+from pipelines.sources.inputs import plan_units
+from pipelines.sources.units import Unit
+from pipelines.sources.warc import misplaced
+from pipelines.stage import ForEachUnit, RunShuffle, Shuffle
+from pipelines.store import paths
+from pipelines.store.facts import read_rows
+from pipelines.store.media import MediaStore
+from pipelines.store.work import Work
+from pipelines.write import image_shuffles, shard_name, shard_shuffle
+from schemas.manifest import Manifest, Shard, read_manifest
+from schemas.strict import from_plain, to_plain
+
+TODO_PER_BUCKET = 500
+"""Addresses of one unit of the fetch; decides how evenly workers are loaded, never the result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildOptions:
+    """What the command line says besides the recipe."""
+
+    inputs: tuple[str, ...]
+    output: str
+    base_url: str = ""
+    """Address that stands for a folder of saved HTML; empty: a reserved name that cannot be fetched."""
+    media: str = ""
+    """Folder of the media store; empty: `media` in the output."""
+    fresh: bool = False
+    """Begin anew whatever the output holds."""
+    keep_work: bool = False
+    """Leave packs and facts in the output when all is done."""
+
+
+def build(recipe: Recipe, options: BuildOptions, engine: Engine, web: Web, progress: Progress) -> Manifest:
+    """Builds a data set, or goes on with it.
+
+    Raises:
+        PlanError: the output belongs to another build, is being written, or HTTP is needed and nobody says who asks.
+        AccountingError: things were lost; nothing is published.
+    """
+    output = options.output.rstrip("/")
+    with locked(output):
+        if options.fresh:
+            for name in ("work", "shards", "dead_letters", "_SUCCESS", "manifest.json", "report.json", "run.json"):
+                paths.delete_tree(paths.join(output, name))
+                paths.delete_file(paths.join(output, name))
+        plan = resume_or_plan(recipe, options, output, web)
+        if paths.exists(paths.join(output, "_SUCCESS")):
+            progress.say(f"{output} is complete already; nothing to do (--fresh begins anew)")
+            return read_manifest(paths.read_bytes(paths.join(output, "manifest.json")).decode(), "manifest.json")
+        run = _Build(recipe, plan, output, options, engine, web, progress)
+        return run.run()
+
+
+def resume_or_plan(recipe: Recipe, options: BuildOptions, output: str, web: Web) -> Plan:
+    """The plan that the output was started with, or a new one."""
+    units = plan_units(options.inputs, options.base_url, recipe.source)
+    lifted = [name for name, on in to_plain(web.allowances).items() if on]
+    plan = make_plan(recipe, units, lifted)
+    path = paths.join(output, "plan.json")
+    if paths.exists(path):
+        old = load_plan(path)
+        check_same(old, plan, output)
+        return replace(old, places=plan.places)
+    if not paths.is_remote(output) and (found := [p.name for p in Path(output).glob("*") if p.name != ".lock"]):
+        raise PlanError(
+            f"{output} is not empty ({found[0]} is there) and no build was started in it; give another folder"
+        )
+    save_plan(path, plan)
+    return plan
+
+
+@contextmanager
+def locked(output: str) -> Iterator[None]:
+    """Refuses a second build on the same local output while one runs."""
+    if paths.is_remote(output):
+        yield
+        return
+    import fcntl
+
+    Path(output).mkdir(parents=True, exist_ok=True)
+    with (Path(output) / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PlanError(f"another build is writing to {output}; wait for it, or give another folder") from None
+        yield
+
+
+class _Build:
+    """One run of a build: what the jobs share."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        plan: Plan,
+        output: str,
+        options: BuildOptions,
+        engine: Engine,
+        web: Web,
+        progress: Progress,
+    ) -> None:
+        self.recipe, self.plan, self.output, self.options = recipe, plan, output, options
+        self.engine, self.web, self.progress = engine, web, progress
+        self.work = Work(paths.join(output, "work"), plan.partitions)
+        self.shared = MediaStore(options.media or paths.join(output, "media"))
+        self.own = MediaStore(paths.join(output, "work", "media"))
+        self.funnel = Funnel()
+
+    def run(self) -> Manifest:
+        with self.progress.job("scan", "pages"):
+            self.scan()
+        with self.progress.job("select", ""):
+            for shuffle in shuffles(self.recipe):
+                self.shuffle(shuffle)
+        with self.progress.job("fetch", "images"):
+            self.fetch()
+        with self.progress.job("write", "samples"):
+            for shuffle in image_shuffles(self.recipe):
+                self.shuffle(shuffle)
+            shards = self.write_shards()
+        with self.progress.job("publish", ""):
+            manifest = publish(
+                self.recipe, self.plan, self.work, self.output, self.funnel, shards, self.ledger_digest()
+            )
+            self.progress.save(paths.join(self.output, "run.json"), self.engine)
+            if not self.options.keep_work:
+                paths.delete_tree(self.work.folder)
+        return manifest
+
+    # --- jobs --------------------------------------------------------------------------------------------------------
+
+    def scan(self) -> None:
+        stages = m3w.page_stages
+        function = partial(scan_unit, work=self.work, recipe=self.recipe, stages=stages)
+        units = list(self.plan.units)
+        while left := [unit for unit in units if not self.work.is_done("scan", unit.id)]:
+            self.for_each("scan", function, [{"unit": to_plain(unit)} for unit in left], len(units))
+            units = self.mended(units)
+        done = [self.work.done("scan", unit.id) for unit in units]
+        account_scan(self.funnel, self.work, done, [stage.name for stage in stages(self.recipe)])
+
+    def mended(self, units: list[Unit]) -> list[Unit]:
+        """The units, those whose range did not begin where the one before it ended replaced by exact ones."""
+        by_file: dict[str, list[tuple[Unit, tuple[int, int]]]] = {}
+        for unit in units:
+            if unit.kind == "warc":
+                first, end = self.work.done("scan", unit.id)["span"]
+                by_file.setdefault(unit.name, []).append((unit, (first, end)))
+        for read in by_file.values():
+            for old, new in misplaced(read):
+                for path in paths.list_files(self.work.folder):
+                    if f"{old.id}." in path:
+                        paths.delete_file(path)
+                units = [new if unit == old else unit for unit in units]
+        return units
+
+    def shuffle(self, shuffle: Shuffle, account: bool = True) -> None:
+        """Runs the passes of a shuffle that are not done yet, then counts."""
+        every = list(range(self.work.partitions))
+        for number, passes in enumerate([every] if self.engine.at_once else [[p] for p in every]):
+            part = f"{shuffle.name}.{number:04d}"
+            if not self.work.is_done("shuffles", part):
+                self.engine.run(part, partial(self.add_pass, shuffle, passes, part), heavy=False)
+                self.work.mark_done("shuffles", part, {})
+        if account:
+            account_shuffle(self.funnel, self.work, shuffle)
+
+    def add_pass(self, shuffle: Shuffle, passes: list[int], part: str, pipeline: Any) -> Any:
+        files = {}
+        for read in shuffle.reads:
+            if read.facts == LEDGER:
+                files[LEDGER.name] = [*self.shared.ledger_files(), *self.own.ledger_files()]
+            else:
+                files[read.facts.name] = [path for p in passes for path in self.work.fact_files(read.facts, p)]
+        return pipeline | RunShuffle(shuffle, files, passes, self.work.partitions, self.work.folder, part)
+
+    def fetch(self) -> None:
+        """Plans what is missing from what the ledger says now, and works it off."""
+        if self.work.is_done("fetch", "all"):
+            return
+        self.own.remove_garbage()
+        self.shared.remove_garbage()
+        wanted = sum(1 for unit in self.plan.units)
+        buckets = max(self.engine.workers * 4, -(-rows_of(self.work, TODO) // TODO_PER_BUCKET), wanted)
+        paths.delete_tree(self.work.path("facts", TODO.name))
+        paths.delete_tree(self.work.path("done", "fetch_plan"))
+        for part in paths.list_files(self.work.path("done", "shuffles")):
+            if "/fetch_plan." in part:
+                paths.delete_file(part)
+        self.shuffle(plan_shuffle(self.recipe, self.web, buckets), account=False)
+        function = partial(
+            fetch_bucket,
+            work=self.work,
+            inputs=self.plan.places,
+            shared=self.shared,
+            own=self.own,
+            recipe=self.recipe,
+            web=self.web,
+        )
+        left = [n for n in range(buckets) if self.work.fact_files(TODO, n)]
+        if left:
+            self.for_each("fetch", function, [{"bucket": number} for number in left], len(left))
+        self.work.mark_done("fetch", "all", {})
+
+    def write_shards(self) -> list[Shard]:
+        counts, sizes = {"train": 0, "dev": 0}, {"train": 0, "dev": 0}
+        for path in self.work.fact_files(SAMPLES):
+            for plain in read_rows(path, SampleFact):
+                row = SampleFact._make(plain)
+                counts[row.split] += 1
+                sizes[row.split] += row.bytes
+        numbers = {split: self.recipe.shards.count(counts[split], sizes[split]) for split in counts}
+        self.shuffle(shard_shuffle(numbers))
+        planned = [shard_name(split, number) for split, count in numbers.items() for number in range(count)]
+        names = [name for name in planned if self.work.fact_files(SHARDS, name)]
+        function = partial(
+            write_shard,
+            output=self.output,
+            work=self.work,
+            inputs=self.plan.places,
+            shared=self.shared,
+            own=self.own,
+            recipe=self.recipe,
+        )
+        if left := [name for name in names if not self.work.is_done("shards", name)]:
+            self.for_each("shards", function, [{"name": name} for name in left], len(names))
+        shards = [from_plain(Shard, self.work.done("shards", name), name) for name in names]
+        account_shards(self.funnel, shards)
+        return shards
+
+    # --- helpers -----------------------------------------------------------------------------------------------------
+
+    def for_each(self, job: str, function: Callable[..., None], units: Sequence[dict[str, Any]], total: int) -> None:
+        paths.delete_tree(self.work.path("progress", job))
+        with self.progress.watching(job, self.work, total):
+            self.engine.run(job, lambda pipeline: pipeline | ForEachUnit(function, units), heavy=True)
+
+    def ledger_digest(self) -> str:
+        """Of the outcome of every address that was wanted, whatever their order: the sum of the rows' digests."""
+        total = 0
+        for path in self.work.fact_files(URLS):
+            for plain in read_rows(path, UrlFact):
+                total += int(UrlFact._make(plain).digest, 16)
+        return f"{total % 16**32:032x}"

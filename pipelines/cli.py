@@ -1,0 +1,244 @@
+"""The `m3w` command. Each command is an ordinary function; `main` turns what a person can mend into one clear line.
+
+Exit codes: 0 all is well; 1 the data or a check is not as it should be; 2 the command was given wrongly.
+"""
+
+import json
+import logging
+import sys
+from enum import StrEnum
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    help="Builds M3W data sets from crawls, and looks at them.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+recipe_app = typer.Typer(help="The recipes: every threshold of a build.", no_args_is_help=True)
+app.add_typer(recipe_app, name="recipe")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+DataSet = Annotated[str, typer.Argument(help="A data set's folder.")]
+
+
+class TestFlag(StrEnum):
+    """Safety checks that a test against one's own server may lift; the manifest records them."""
+
+    LOOPBACK = "loopback"
+    NO_PACING = "no-pacing"
+
+
+@app.command(context_settings={"allow_extra_args": True})
+def build(
+    context: typer.Context,
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe (see `m3w recipe list`) or a TOML file.")],
+    input_: Annotated[
+        list[str],
+        typer.Option("--input", help="WARC, Parquet or JSONL file, folder of WARCs or of saved HTML; may be repeated."),
+    ],
+    output: Annotated[str, typer.Option("--output", help="Folder (or gs://, s3:// address) of the data set.")],
+    base_url: Annotated[str, typer.Option(help="Address that stands for a folder of saved HTML.")] = "",
+    media: Annotated[str, typer.Option(help="Media store to share between builds.  [default: OUTPUT/media]")] = "",
+    workers: Annotated[int, typer.Option(min=1, help="Worker processes on this machine.")] = 1,
+    contact: Annotated[
+        str, typer.Option(help="Your e-mail address or web page, told to every host that images are fetched from.")
+    ] = "",
+    offline: Annotated[bool, typer.Option("--offline", help="Use only images that the input itself holds.")] = False,
+    connections: Annotated[int, typer.Option(min=1, help="HTTP requests at once, of each worker.")] = 32,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever OUTPUT holds.")] = False,
+    keep_work: Annotated[bool, typer.Option("--keep-work", help="Leave packs and facts in OUTPUT/work.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    allow_for_test: Annotated[
+        list[TestFlag] | None, typer.Option(help="Lift a safety check, for tests against a server of your own.")
+    ] = None,
+) -> None:
+    """Build a data set: scan, select, fetch, write. Started again, it goes on where it stood.
+
+    Options after `--` go to Beam: `m3w build m3w --input crawl/ --output out -- --runner=SparkRunner ...`
+    """
+    from pipelines.build import BuildOptions
+    from pipelines.build import build as run_build
+    from pipelines.engine import engine
+    from pipelines.fetch import Web
+    from pipelines.progress import Progress
+    from pipelines.recipe import load_recipe
+    from pipelines.report import print_report
+    from pipelines.web.config import Agent, TestAllowances
+
+    loaded = load_recipe(recipe)
+    if not offline and not contact:
+        raise ValueError(
+            "images that the input does not hold are fetched from the web, and their hosts must know whom to ask: "
+            "give --contact you@example.org, or --offline to use the input's own images only"
+        )
+    agent = None if offline else Agent(loaded.fetch.user_agent_product, version("openm3w"), contact)
+    flags = allow_for_test or []
+    allowances = TestAllowances(loopback=TestFlag.LOOPBACK in flags, pacing_off=TestFlag.NO_PACING in flags)
+    progress = Progress(quiet)
+    manifest = run_build(
+        loaded,
+        BuildOptions(
+            inputs=tuple(input_), output=output, base_url=base_url, media=media, fresh=fresh, keep_work=keep_work
+        ),
+        engine(workers, context.args),
+        Web(agent=agent, allowances=allowances, connections=connections),
+        progress,
+    )
+    if not quiet:
+        print_report(manifest, Console())
+
+
+@app.command()
+def report(
+    data_set: DataSet,
+    as_json: Json = False,
+    rejected: Annotated[str, typer.Option(help="Show dropped records of this stage instead.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="How many of them.")] = 20,
+) -> None:
+    """The funnel: what came in, what was dropped by which rule, what came out."""
+    from pipelines.report import print_rejected, print_report, report_for
+
+    if rejected:
+        print_rejected(data_set, rejected, limit, Console())
+        return
+    found = report_for(data_set)
+    if as_json:
+        from schemas.strict import to_plain
+
+        print(json.dumps(to_plain(found), indent=1))
+    else:
+        print_report(found, Console())
+
+
+@app.command()
+def inspect(
+    shards: Annotated[list[str], typer.Argument(help="A data set, a folder of shards, or tar files.")],
+    sample: Annotated[str, typer.Option(help="Show one document: its key, or its number from 0.")] = "",
+    images: Annotated[str, typer.Option(help="With --sample: save its images in this folder.")] = "",
+    html: Annotated[str, typer.Option(help="Write a page with documents and their pictures to this file.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="With --html: how many documents.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """What is in these shards: totals and histograms, one document, or a page to look at."""
+    from pipelines.inspect import print_summary, show_sample, summarise, summary_json, write_html
+
+    if sample:
+        print(show_sample(shards, sample, images or None))
+    elif html:
+        shown = write_html(shards, html, limit)
+        print(f"{html}: {shown} documents")
+    elif as_json:
+        print(summary_json(summarise(shards)))
+    else:
+        print_summary(summarise(shards), Console())
+
+
+@app.command()
+def verify(
+    shards: Annotated[list[str], typer.Argument(help="A data set, or tar files.")], as_json: Json = False
+) -> None:
+    """Re-read everything and say what is wrong. Exit code 1 if anything is."""
+    from pipelines.verify import print_verification, verification_json
+    from pipelines.verify import verify as run_verify
+
+    found = run_verify(shards)
+    if as_json:
+        print(verification_json(found))
+    else:
+        print_verification(found, Console())
+    if found.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def extract(
+    pages: Annotated[str, typer.Argument(help="A page, or a folder or tar of NAME.html.")],
+    url: Annotated[str, typer.Option(help="Address of the page.")] = "",
+    urls: Annotated[str, typer.Option(help="JSON file that maps NAME to the page's address.")] = "",
+    slots: Annotated[str, typer.Option(help="Write one line for each page to this JSONL file.")] = "",
+    recipe: Annotated[str, typer.Option(help="Recipe whose tables [decode], [parse] and [extract] are used.")] = "m3w",
+    as_json: Json = False,
+) -> None:
+    """Show the document that a page becomes: its text, with its images at their places."""
+    from pipelines.extract_command import print_page, write_slots
+    from pipelines.recipe import load_recipe
+
+    loaded = load_recipe(recipe)
+    if slots:
+        done, refused = write_slots(pages, urls, slots, loaded)
+        print(f"{slots}: {done} pages, {refused} of them refused", file=sys.stderr)
+    else:
+        print_page(pages, url, urls, loaded, as_json)
+
+
+@recipe_app.command("list")
+def recipe_list() -> None:
+    """The recipes that come with OpenM3W."""
+    from pipelines.recipe import shipped, summary
+
+    for name in shipped():
+        print(f"{name:12s} {summary(name)}")
+
+
+@recipe_app.command("show")
+def recipe_show(recipe: str, as_json: Json = False) -> None:
+    """Every value of a recipe, with what it extends."""
+    from pipelines.recipe import load_recipe, recipe_digest, to_toml, values
+
+    loaded = load_recipe(recipe)
+    if as_json:
+        print(json.dumps(values(loaded), indent=1))
+    else:
+        print(f"# {loaded.name}, digest {recipe_digest(loaded)}\n\n{to_toml(loaded)}")
+
+
+@recipe_app.command("check")
+def recipe_check(recipe: str) -> None:
+    """Whether a recipe can be used. Exit code 2 and the reason if not."""
+    from pipelines.recipe import load_recipe, recipe_digest
+
+    print(f"{recipe}: good, digest {recipe_digest(load_recipe(recipe))}")
+
+
+@recipe_app.command("diff")
+def recipe_diff(one: str, other: str, as_json: Json = False) -> None:
+    """What differs between two recipes. Exit code 1 if anything does."""
+    from pipelines.recipe import differences, load_recipe, values
+
+    found = differences(values(load_recipe(one)), values(load_recipe(other)))
+    if as_json:
+        print(json.dumps([{"key": key, one: left, other: right} for key, left, right in found], indent=1))
+    else:
+        for key, left, right in found:
+            print(f"{key}: {left!r} -> {right!r}")
+    if found:
+        raise typer.Exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def top(show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if show_version:
+        print(f"openm3w {version('openm3w')}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Runs a command; a mistake that a person can mend is one line and exit code 2, damage is exit code 1."""
+    logging.basicConfig(level=logging.ERROR)
+    try:
+        app()
+    except (ValueError, FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        print(f"m3w: {error}", file=sys.stderr)
+        sys.exit(2)
+    except (RuntimeError, OSError) as error:
+        print(f"m3w: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("m3w: stopped; the same command goes on where it stood", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

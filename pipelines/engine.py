@@ -1,0 +1,111 @@
+"""What runs a pipeline: Beam's FnApiRunner on this machine by name, or whatever runner Beam's own options ask for.
+
+Bare `DirectRunner` may switch to another runner (and download it), so the local runner is always named. Work on units
+goes to `workers` processes; shuffles of facts stay in this process, where they are small and no data plane can lose
+them. Beam's parallel local modes flush their data plane from a timer that races with the writer and loses elements
+silently (`docs/architecture.md`, tests/test_engine.py): the timer is switched off here, and a pipeline that asks for it
+is refused.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions, StandardOptions
+from apache_beam.portability.api import beam_provision_api_pb2
+from apache_beam.runners.portability.fn_api_runner import fn_runner, worker_handlers
+from apache_beam.runners.portability.portable_runner import JobServiceHandle
+
+Build = Callable[[Any], Any]
+"""Adds the transforms of a job to a pipeline."""
+
+
+class EngineError(ValueError):
+    """Options that must not or cannot be used; the message says the cure."""
+
+
+class Engine(Protocol):
+    """Runs a pipeline to its end, or raises."""
+
+    workers: int
+    at_once: bool
+    """Whether a shuffle takes all partitions at once (a cluster) or one after the other (one machine)."""
+
+    def run(self, name: str, build: Build, heavy: bool) -> None:
+        """Runs the pipeline that `build` makes; `heavy`: it works on units rather than on facts."""
+
+
+@dataclass
+class LocalEngine:
+    """FnApiRunner: in this process, or for heavy work in `workers` processes."""
+
+    workers: int = 1
+    options: tuple[str, ...] = ()
+    """Further Beam options, as on the command line."""
+    at_once: bool = False
+
+    def __post_init__(self) -> None:
+        refuse_dangerous(self.options)
+
+    def run(self, name: str, build: Build, heavy: bool) -> None:
+        parallel = heavy and self.workers > 1
+        mode = "multi_processing" if parallel else "in_memory"
+        count = self.workers if parallel else 1
+        options = PipelineOptions(
+            [f"--direct_running_mode={mode}", f"--direct_num_workers={count}", *self.options], runner="FnApiRunner"
+        )
+        runner = fn_runner.FnApiRunner(provision_info=_provision(options))
+        worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = 0  # size-based flush only: the timed one loses elements
+        with beam.Pipeline(runner=runner, options=options) as pipeline:
+            build(pipeline)
+
+
+@dataclass
+class BeamEngine:
+    """Any other Beam runner, by Beam's own options: Spark, Dataflow, Flink, Prism."""
+
+    options: tuple[str, ...]
+    workers: int = 1
+    at_once: bool = True
+
+    def __post_init__(self) -> None:
+        refuse_dangerous(self.options)
+
+    def run(self, name: str, build: Build, heavy: bool) -> None:
+        options = PipelineOptions([*self.options, "--no_save_main_session"])
+        with beam.Pipeline(options=options) as pipeline:
+            build(pipeline)
+
+
+def engine(workers: int, options: Sequence[str]) -> Engine:
+    """The engine that Beam options (those after `--` on the command line) ask for; local by default.
+
+    Raises:
+        EngineError: an option that loses data, or workers asked for in Beam's words.
+    """
+    parsed = PipelineOptions(list(options))
+    runner = parsed.view_as(StandardOptions).runner
+    if runner in (None, "FnApiRunner"):
+        return LocalEngine(workers, tuple(options))
+    if runner in ("DirectRunner", "SwitchingDirectRunner"):
+        raise EngineError(f"--runner={runner} may switch to another runner; leave it out to run on this machine")
+    return BeamEngine(tuple(options))
+
+
+def refuse_dangerous(options: Sequence[str]) -> None:
+    """Raises EngineError for options that are known to lose data or to fight with ours."""
+    experiments = PipelineOptions(list(options)).view_as(DebugOptions).experiments or []
+    if any(experiment.startswith("data_buffer_time_limit_ms") for experiment in experiments):
+        raise EngineError(
+            "--experiments=data_buffer_time_limit_ms makes Beam's workers lose elements silently; leave it out"
+        )
+    for option in options:
+        if option.startswith(("--direct_num_workers", "--direct_running_mode")):
+            raise EngineError(f"{option}: give --workers N instead; it chooses the mode that loses nothing")
+
+
+def _provision(options: PipelineOptions) -> Any:
+    """Pipeline options for worker processes: FnApiRunner alone would not send them."""
+    encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
+    return fn_runner.ExtendedProvisionInfo(beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded))

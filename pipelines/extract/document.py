@@ -1,0 +1,52 @@
+"""From a parsed page to the document: the order of the steps, and what a page is refused for."""
+
+from pipelines.extract.blocks import content, kept_elements
+from pipelines.extract.config import ExtractConfig
+from pipelines.extract.images import find_images
+from pipelines.extract.layout import lay_out
+from pipelines.extract.parse import ParsedPage
+from pipelines.extract.tree import IMAGES, visible_tree
+from schemas.document import Document, Image, Slot
+from schemas.rejection import Rejected
+
+# So many elements may stand for one picture (lazy twins, copies in a gallery): bounds the work on a page full of them.
+_ELEMENTS_PER_IMAGE = 4
+
+
+def extract(page: ParsedPage, config: ExtractConfig) -> Document | Rejected:
+    """The page's text and images in reading order. Reasons: no_text, no_images, too_many_images."""
+    tree = visible_tree(page.root)
+    if config.mode == "main":
+        roots, dropped = content(tree, config)
+    else:
+        roots, dropped = [0], {}
+    kept = list(kept_elements(tree, roots, dropped))
+    pictures = sum(tree.tags[number] in IMAGES for number in kept)
+    if pictures > _ELEMENTS_PER_IMAGE * config.max_images:
+        return Rejected("too_many_images", f"{pictures} picture elements, at most {config.max_images} pictures")
+    images = find_images(tree, kept, page.base_url, config)
+    document = Document(
+        kind="page",
+        url=page.url,
+        slots=without_repeats(lay_out(tree, roots, dropped, images)),
+        title=page.title,
+        source=page.source,
+    )
+    if not document.text.strip():
+        return Rejected("no_text", "no visible text")
+    count = len(document.images)
+    if config.require_images and not count:
+        return Rejected("no_images", "no picture in the content")
+    if count > config.max_images:
+        return Rejected("too_many_images", f"{count} pictures, at most {config.max_images}")
+    return document
+
+
+def without_repeats(slots: tuple[Slot, ...]) -> tuple[Slot, ...]:
+    """The slots without a picture that follows itself with no text between: the copies that galleries keep."""
+    kept: list[Slot] = []
+    for slot in slots:
+        if isinstance(slot, Image) and kept and isinstance(kept[-1], Image) and kept[-1].url == slot.url:
+            continue
+        kept.append(slot)
+    return tuple(kept)

@@ -1,0 +1,248 @@
+"""Which address a picture has: what a browser would load for it, at the largest size that is wanted.
+
+The order, in `choose_address`: <picture> sources, then the attributes of lazy loaders, then srcset, then src. An
+address that only holds the place (data: URI, blank.gif, spacer) is beaten by any other.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+
+from pipelines.extract.config import ExtractConfig
+
+# Attributes in which scripts keep the real address until the picture comes into view, best first.
+LAZY_SRCSET = ("data-srcset", "data-lazy-srcset", "data-original-set", "data-ezsrcset", "data-nitro-lazy-srcset")
+LAZY_SRC = (
+    "data-src", "data-lazy-src", "data-original", "data-original-src", "data-lazyload", "data-lazy-load",
+    "data-lazyload-src", "data-lazy", "data-image-src", "data-img-src", "data-img-url", "data-image", "data-img",
+    "data-url", "data-echo", "data-actualsrc", "data-hi-res-src", "data-full-src", "data-cfsrc", "data-ezsrc",
+    "data-nitro-lazy-src", "data-pagespeed-lazy-src", "pagespeed_lazy_src", "data-delayed-url", "data-defer-src",
+    "data-ks-lazyload", "data-real-src", "data-true-src", "data-orig-src", "data-path", "lazy-src", "lazysrc",
+    "loadsrc",
+)  # fmt: skip
+# Words of a file's name that say it only holds the place of a picture.
+PLACEHOLDER_WORDS = frozenset(
+    {"1x1", "blank", "spacer", "placeholder", "transparent", "pixel", "loading", "loader", "lazy", "lazyload", "grey",
+     "gray", "empty", "clear", "dummy", "trans", "shim", "pix", "preload", "spinner"}
+)  # fmt: skip
+_IMAGE_FILE = re.compile(r"\.(?:jpe?g|png|webp|gif|avif|bmp|tiff?)\Z", re.IGNORECASE)
+_EDGE = "".join(map(chr, range(0x21)))  # C0 controls and space: what the URL standard strips from both ends
+# An address that joining leaves as it is.
+_PLAIN = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?::\d{1,5})?/[\w%/:=&?~+!$,;'@()*.-]*\Z", re.ASCII)
+_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
+_LENGTH = re.compile(r"\s*(\d{1,5})(?:\.\d+)?\s*(?:px)?\s*\Z")
+_STYLE_LENGTH = {
+    side: re.compile(rf"(?:^|;)\s*{side}\s*:\s*(\d{{1,5}})(?:\.\d+)?px", re.IGNORECASE) for side in ("width", "height")
+}
+_MEDIA_WIDTH = re.compile(r"\(\s*(min|max)-width\s*:\s*([\d.]+)\s*(px|r?em)?\s*\)")
+_MEDIA_RANGE = re.compile(r"\(\s*width\s*([<>])=?\s*([\d.]+)\s*(px|r?em)?\s*\)")
+_MEDIA_TRUE = re.compile(
+    r"\(\s*(?:orientation\s*:\s*landscape|prefers-color-scheme\s*:\s*light|hover(?:\s*:\s*hover)?)\s*\)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One entry of a srcset."""
+
+    address: str
+    width: float
+    """Of a `w` descriptor, pixels; 0 if none."""
+    density: float
+    """Of an `x` descriptor; 1 if none."""
+
+
+def choose_address(
+    image: Mapping[str, str],
+    sources: list[Mapping[str, str]],
+    link: str,
+    base_url: str,
+    config: ExtractConfig,
+) -> str:
+    """Absolute http(s) address of a picture, or "" if it has none.
+
+    image: attributes of the img or amp-img. sources: attributes of the <source> elements before it in its <picture>.
+    link: href of the link around it, or "".
+    """
+    if config.prefer_linked_image and link:
+        linked = resolve_url(base_url, link)
+        if linked and _IMAGE_FILE.search(urlsplit(linked).path):
+            return linked
+    placeholder = ""
+    for raw in _by_preference(image, sources, config):
+        address = resolve_url(base_url, raw)
+        if address and not is_placeholder(address):
+            return address
+        placeholder = placeholder or address
+    return placeholder
+
+
+def _by_preference(image: Mapping[str, str], sources: list[Mapping[str, str]], config: ExtractConfig) -> Iterator[str]:
+    width = declared_size(image)[0]
+    for source in sources:
+        kind = source.get("type", "").split(";")[0].strip().lower()
+        if (kind and kind not in config.image_types) or not media_matches(source.get("media", ""), config):
+            continue
+        for name in (*LAZY_SRCSET, "srcset"):
+            if name in source:
+                yield from _largest(parse_srcset(source[name]), width, config)
+    for name in LAZY_SRCSET:
+        if name in image:
+            yield from _largest(parse_srcset(image[name]), width, config)
+    for name in LAZY_SRC:
+        if name in image and _looks_like_address(image[name]):
+            yield image[name]
+    src = image.get("src", "")
+    if "srcset" in image:
+        candidates = parse_srcset(image["srcset"])
+        # The standard: src is one more candidate of density 1, unless widths are given.
+        if src and not any(c.width for c in candidates) and not any(c.density == 1 for c in candidates):
+            candidates.append(Candidate(src, 0, 1))
+        yield from _largest(candidates, width, config)
+    if src:
+        yield src
+
+
+def _largest(candidates: list[Candidate], declared_width: int, config: ExtractConfig) -> Iterator[str]:
+    """The largest candidate within the limit; all beyond it: the smallest."""
+    usable = [c for c in candidates if c.address[:5].lower() != "data:"]
+    if not usable:
+        return
+    sized = [(c.width or c.density * (declared_width or 1), c.address) for c in usable]
+    within = [entry for entry in sized if entry[0] <= config.srcset_max_width]
+    yield max(within, key=lambda e: e[0])[1] if within else min(sized, key=lambda e: e[0])[1]
+
+
+def parse_srcset(value: str) -> list[Candidate]:
+    """The entries of a srcset attribute (HTML standard 4.8.4.2.2); addresses may hold commas."""
+    candidates = []
+    position, end = 0, len(value)
+    while position < end:
+        while position < end and (value[position].isspace() or value[position] == ","):
+            position += 1
+        start = position
+        while position < end and not value[position].isspace():
+            position += 1
+        address = value[start:position]
+        if not address:
+            break
+        descriptor = ""
+        if address.endswith(","):
+            address = address.rstrip(",")
+        else:
+            comma = value.find(",", position)
+            stop = comma if comma >= 0 else end
+            descriptor = value[position:stop].strip().lower()
+            position = stop
+        width, density = _descriptor(descriptor)
+        if address and density > 0:
+            candidates.append(Candidate(address, width, density))
+    return candidates
+
+
+def _descriptor(text: str) -> tuple[float, float]:
+    """(width, density); density 0 if the descriptor is not understood."""
+    width, density = 0.0, 1.0
+    for part in text.split():
+        try:
+            number = float(part[:-1])
+        except ValueError:
+            return 0.0, 0.0
+        if part[-1] == "w":
+            width = number
+        elif part[-1] == "x":
+            density = number
+        elif part[-1] != "h":
+            return 0.0, 0.0
+    return width, density
+
+
+def media_matches(query: str, config: ExtractConfig) -> bool:
+    """Whether a media query holds for a landscape screen of the configured width and density 1."""
+    query = query.strip().lower()
+    return not query or any(_media_holds(part.strip(), config.viewport_width) for part in query.split(","))
+
+
+def _media_holds(query: str, viewport: int) -> bool:
+    for condition in re.split(r"\s+and\s+", query):
+        if condition in ("all", "screen", "only screen") or _MEDIA_TRUE.fullmatch(condition):
+            continue
+        if match := _MEDIA_WIDTH.fullmatch(condition) or _MEDIA_RANGE.fullmatch(condition):
+            try:
+                limit = float(match[2]) * (1 if match[3] in (None, "px") else 16)
+            except ValueError:
+                return False
+            if viewport >= limit if match[1] in ("min", ">") else viewport <= limit:
+                continue
+        return False
+    return True
+
+
+def resolve_url(base_url: str, raw: str) -> str:
+    """Join `raw` to `base_url` as a browser does (RFC 3986 with the URL standard's repairs); "" unless http(s).
+
+    The fragment is dropped; spaces and non-ASCII characters are percent-encoded, a non-ASCII host in IDNA.
+    """
+    address = raw.strip(_EDGE)
+    if _PLAIN.match(address) and "/." not in address:
+        return address
+    if "\n" in address or "\t" in address or "\r" in address:
+        address = address.replace("\n", "").replace("\t", "").replace("\r", "")
+    if not address:
+        return ""
+    scheme = match[0].lower() if (match := _SCHEME.match(address)) else ""
+    if scheme not in ("", "http:", "https:"):
+        return ""
+    if "\\" in address:
+        path, mark, rest = (
+            re.split(r"([?#])", address, maxsplit=1) if re.search(r"[?#]", address) else (address, "", "")
+        )
+        address = path.replace("\\", "/") + mark + rest
+    if scheme:  # any number of slashes, even none, stands before the host unless the scheme is the base's own
+        tail = address[len(scheme) :]
+        if tail.startswith("/") or not base_url.lower().startswith(scheme):
+            address = f"{scheme}//{tail.lstrip('/')}"
+        else:
+            address = tail
+    elif address.startswith("//"):
+        address = "//" + address.lstrip("/")
+    try:
+        parts = urlsplit(urljoin(base_url, address))
+        host = parts.hostname
+        if parts.scheme not in ("http", "https") or not host or any(c in host for c in ' <>"|^`{}%'):
+            return ""
+        netloc = parts.netloc
+        if not netloc.isascii():
+            netloc = netloc.encode("idna").decode("ascii")
+    except (ValueError, UnicodeError):
+        return ""
+    # "%" stays: what is encoded already is not encoded again.
+    path = quote(parts.path, safe="%/:=&?~#+!$,;'@()*[]|") or "/"
+    query = quote(parts.query, safe="%/:=&?~#+!$,;'@()*[]|{}`^\\")
+    return urlunsplit((parts.scheme, netloc, path, query, ""))
+
+
+def is_placeholder(address: str) -> bool:
+    """Whether an address only holds the place of a picture that a script brings later, judged by its file's name."""
+    name = address.rsplit("?", 1)[0].rsplit("/", 1)[-1].lower()
+    stem, dot, _ = name.rpartition(".")
+    words = re.split(r"[^a-z0-9]+", stem if dot else name)
+    return not PLACEHOLDER_WORDS.isdisjoint(words) and len(words) <= 4
+
+
+def declared_size(attributes: Mapping[str, str]) -> tuple[int, int]:
+    """Width and height that the page declares, pixels; 0 where it does not. Attributes win over style."""
+    return _declared(attributes, "width"), _declared(attributes, "height")
+
+
+def _declared(attributes: Mapping[str, str], side: str) -> int:
+    if match := _LENGTH.match(attributes.get(side, "")):
+        return int(match[1])
+    match = _STYLE_LENGTH[side].search(attributes.get("style", ""))
+    return int(match[1]) if match else 0
+
+
+def _looks_like_address(value: str) -> bool:
+    value = value.strip()
+    return len(value) > 4 and ("/" in value or "." in value) and value[0] not in "{[<#" and " {" not in value

@@ -1,0 +1,249 @@
+"""The fetch job: each wanted image address once, from the input itself, the media store or the web, into the ledger.
+
+An address is read where it is nearest: an image record of the crawl or a file beside saved HTML; an original that the
+media store holds already, when only the encoder's settings differ; HTTP. Whatever comes of it is a row of the ledger.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+from dedup.transforms import Group
+from pipelines.facts import LEDGER, MEDIA, TODO, WANTED, LedgerRow, MediaFact, TodoFact, UseFact
+from pipelines.limits import BlocklistConfig
+from pipelines.media.blocklist import Blocklist
+from pipelines.media.blocklist import load_blocklist as read_blocklist
+from pipelines.media.prepare import Prepared, prepare, settings_digest
+from pipelines.media.safety import load_scorer
+from pipelines.recipe import Recipe
+from pipelines.sources.originals import read_original
+from pipelines.stage import Heartbeat, Out, Read, Shuffle
+from pipelines.store import paths
+from pipelines.store.facts import read_rows
+from pipelines.store.media import MediaStore, Recorder
+from pipelines.store.work import Work
+from pipelines.web.client import Client
+from pipelines.web.config import Agent, TestAllowances
+from pipelines.web.lane import fetch_lanes, lane_of
+from pipelines.web.outcome import Fetched
+from schemas.keys import bucket, digest
+from schemas.rejection import DeadLetter, Rejected
+
+OPT_OUTS = ("opted_out_header", "opted_out_tdm", "robots_disallowed")
+SLICE_BYTES = 4 << 20
+"""Images of a crawl are read in slices of this size, so that several workers share one WARC."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Web:
+    """What may be asked of the web: given on the command line, never by a recipe."""
+
+    agent: Agent | None
+    """Who asks; None: offline, nothing is fetched."""
+    allowances: TestAllowances
+    connections: int
+    """Lanes that one worker works on at once."""
+
+
+def plan_shuffle(recipe: Recipe, web: Web, buckets: int) -> Shuffle:
+    """What is left to do for each wanted address: rows of TODO, in `buckets` parts."""
+    settings = image_settings(recipe)
+    retries = recipe.fetch.max_tries
+    return Shuffle(
+        "fetch_plan",
+        reads=(Read(WANTED, 1), Read(MEDIA, 1, latest_media), Read(LEDGER, 4, best_row)),
+        decide=partial(missing, settings, recipe.fetch.host_connections, retries, web.agent is not None, buckets),
+        writes=(TODO,),
+    )
+
+
+def image_settings(recipe: Recipe) -> str:
+    """Digest of all that decides how an image is decoded, encoded and scored."""
+    return settings_digest(recipe.media, recipe.image_safety.scorer)
+
+
+@lru_cache(maxsize=1)
+def load_blocklist(config: BlocklistConfig) -> Blocklist:
+    """The recipe's blocklist, read once in each process."""
+    return read_blocklist(config.digest_files, config.phash_files, config.phash_distance)
+
+
+def latest_media(media: MediaFact) -> tuple[Any, ...]:
+    return (-media.time, media.name, media.offset)
+
+
+def best_row(row: LedgerRow) -> tuple[Any, ...]:
+    """Rank of ledger rows of one address: images before failures, the latest first."""
+    return (not row.ok, -row.time, row.settings)
+
+
+def missing(
+    settings: str, lanes: int, max_tries: int, online: bool, buckets: int, key: str, groups: Mapping[str, Group]
+) -> Iterator[Out | DeadLetter]:
+    """What has to be done for an address, if anything."""
+    if not groups[WANTED.name].total:
+        return
+    wanted: UseFact = groups[WANTED.name].rows[0]
+    rows: list[LedgerRow] = groups[LEDGER.name].rows
+    if any(row.ok and row.settings == settings for row in rows):
+        return
+    if media := groups[MEDIA.name].rows:
+        if any(row.origin == media[0].origin for row in rows):
+            return  # tried in this build; the input does not change
+        held: MediaFact = media[0]
+        lane = digest(held.name, str(held.offset // SLICE_BYTES))
+        todo = TodoFact(lane, key, wanted.url, "", held.origin, held.name, held.offset, held.length, 0)
+    elif stored := next((row for row in rows if row.ok and row.origin == "store"), None):
+        lane = digest(stored.name)
+        todo = TodoFact(lane, key, wanted.url, "", "store", stored.name, stored.offset, stored.length, stored.tries)
+    else:
+        tried = next((row for row in rows), None)
+        if tried and (not tried.retryable or tried.tries >= max_tries):
+            return
+        lane_name = lane_of(wanted.url, lanes)
+        origin = "http" if online else "none"
+        tries = tried.tries if tried else 0
+        todo = TodoFact(digest(lane_name), key, wanted.url, lane_name, origin, "", 0, 0, tries)
+    yield Out(TODO, todo, str(bucket(todo.lane, buckets)))
+
+
+def fetch_bucket(
+    bucket: int, work: Work, inputs: Mapping[str, str], shared: MediaStore, own: MediaStore, recipe: Recipe, web: Web
+) -> None:
+    """Works through one part of TODO; what it commits before it is killed is in the ledger and not planned again."""
+    todo = [TodoFact._make(row) for path in work.fact_files(TODO, bucket) for row in read_rows(path, TodoFact)]
+    _Fetch(bucket, todo, work, inputs, shared, own, recipe, web).run()
+
+
+class _Fetch:
+    """The state of one attempt at a bucket."""
+
+    def __init__(
+        self,
+        bucket: int,
+        todo: list[TodoFact],
+        work: Work,
+        inputs: Mapping[str, str],
+        shared: MediaStore,
+        own: MediaStore,
+        recipe: Recipe,
+        web: Web,
+    ) -> None:
+        self.todo, self.inputs, self.shared, self.own, self.recipe, self.web = todo, inputs, shared, own, recipe, web
+        self.settings = image_settings(recipe)
+        self.scorer = load_scorer(recipe.image_safety.scorer)
+        self.blocklist = load_blocklist(recipe.blocklist)
+        self.heart = Heartbeat(work.progress("fetch", str(bucket)))
+        self.seen = 0
+
+    def run(self) -> None:
+        held = [t for t in self.todo if t.origin in ("warc", "file", "none")]
+        stored = [t for t in self.todo if t.origin == "store"]
+        remote = [t for t in self.todo if t.origin == "http"]
+        with Recorder(self.own) as recorder:
+            for todo in sorted(held, key=lambda t: (t.name, t.offset)):
+                self.record(recorder, self.held_row(todo, recorder))
+        with Recorder(self.shared) as recorder:
+            for todo in sorted(stored, key=lambda t: (t.name, t.offset)):
+                data = paths.read_range(self.shared.pack_path(todo.name), todo.offset, todo.length)
+                self.record(recorder, self.row(todo, data, recorder, keep=False))
+            for row in self.fetched(remote, recorder):
+                self.record(recorder, row)
+
+    def record(self, recorder: Recorder, row: LedgerRow) -> None:
+        recorder.record(row)
+        self.seen += 1
+        self.heart.beat(lambda: {"images": self.seen})
+
+    def held_row(self, todo: TodoFact, recorder: Recorder) -> LedgerRow:
+        """An image that the input holds, or that nobody may fetch in an offline run."""
+        if todo.origin == "none":
+            return failure(todo, "not_in_input", "offline run", retryable=True)
+        try:
+            data = read_original(self.inputs, todo.origin, todo.name, todo.offset, todo.length, self.recipe.source)
+        except (OSError, ValueError) as error:
+            return failure(todo, "unreadable", str(error))
+        return self.row(todo, data, recorder, keep=False)
+
+    def fetched(self, todo: list[TodoFact], recorder: Recorder) -> Iterator[LedgerRow]:
+        if not todo or self.web.agent is None:
+            return
+        by_url = {t.url: t for t in todo}
+        lanes: dict[str, list[str]] = {}
+        for t in todo:
+            lanes.setdefault(t.host_lane, []).append(t.url)
+        client = Client(self.recipe.fetch, self.web.agent, self.web.allowances)
+        for url, result, tries in fetch_lanes(lanes, client, self.recipe.fetch, self.web.connections):
+            t = by_url[url]
+            t = t._replace(tries=t.tries + tries)
+            if isinstance(result, Fetched):
+                row = self.row(t, result.body, recorder, keep=True)
+                yield row._replace(
+                    http_status=result.status, final_url=result.final_url if result.final_url != url else ""
+                )
+            else:
+                opt_out = result.detail if result.reason.startswith(("opted_out", "robots_disallowed")) else ""
+                row = failure(t, result.reason, result.detail, retryable=result.retryable)
+                yield row._replace(http_status=result.status, opt_out=opt_out)
+
+    def row(self, todo: TodoFact, data: bytes, recorder: Recorder, keep: bool) -> LedgerRow:
+        """Checks, hashes, scores and encodes an image in one decode; stores what cannot be made again."""
+        made = prepare(data, self.recipe.media, self.scorer, self.blocklist)
+        if isinstance(made, Rejected):
+            return failure(todo, made.reason, made.detail)
+        name, offset, length = todo.name, todo.offset, todo.length
+        if keep:
+            name, offset = recorder.keep(f"{made.original_sha256}.{made.format}", data)
+            length = len(data)
+        member_pack, member_offset = "", 0
+        if not made.stripped:
+            file = f"members/{made.original_sha256}-{self.settings}.{made.member_format}"
+            member_pack, member_offset = recorder.keep(file, made.member)
+        return image_row(todo, made, self.settings)._replace(
+            name=name, offset=offset, length=length, member_pack=member_pack, member_offset=member_offset
+        )
+
+
+def image_row(todo: TodoFact, made: Prepared, settings: str) -> LedgerRow:
+    """The ledger's row of an image that was read."""
+    return _empty_row(todo)._replace(
+        outcome="ok",
+        bytes=made.original_bytes,
+        format=made.format,
+        sha256=made.original_sha256,
+        settings=settings,
+        member_format=made.member_format,
+        member_bytes=len(made.member),
+        member_sha256=made.member_sha256,
+        member_width=made.member_width,
+        member_height=made.member_height,
+        width=made.width,
+        height=made.height,
+        phash=made.phash,
+        deviation=made.deviation,
+        dominant_share=made.dominant_share,
+        nsfw=made.nsfw,
+    )
+
+
+def failure(todo: TodoFact, reason: str, detail: str, retryable: bool = False) -> LedgerRow:
+    """The ledger's row of an address that gave no image."""
+    return _empty_row(todo)._replace(outcome=reason, detail=detail[:300], retryable=int(retryable))
+
+
+def _empty_row(todo: TodoFact) -> LedgerRow:
+    origin = todo.origin if todo.origin in ("warc", "file") else "store"
+    types = LedgerRow.__annotations__
+    blank: dict[str, Any] = {name: types[name]() for name in LedgerRow._fields}
+    return LedgerRow(
+        **{
+            **blank,
+            "url_key": todo.url_key,
+            "url": todo.url,
+            "origin": origin,
+            "tries": todo.tries,
+            "time": int(time.time()),
+        }
+    )

@@ -1,0 +1,33 @@
+"""M3W: what happens to a web page, in order. Read this first.
+
+The scan job streams each unit of the crawl through these stages; what survives them goes on, as facts, through
+`select`, `fetch` and `write`, which pages share with image-text pairs and video clips. A stage is a function of a
+record and its table of the recipe; see `docs/filters.md` for every rule and its source.
+"""
+
+from pipelines.extract.charset import decode_html
+from pipelines.extract.document import extract
+from pipelines.extract.parse import parse_html
+from pipelines.filters.gopher_quality import gopher_quality
+from pipelines.filters.gopher_repetition import gopher_repetition
+from pipelines.filters.language import identify_language
+from pipelines.filters.opt_out import respect_opt_out
+from pipelines.filters.page_url import check_page_url
+from pipelines.filters.text_safety import text_safety
+from pipelines.recipe import Recipe
+from pipelines.stage import Stage
+
+
+def page_stages(recipe: Recipe) -> list[Stage]:
+    """From a page as it came over the wire to a document of text and images in reading order."""
+    return [
+        Stage("page_url", check_page_url, recipe.page_url),
+        Stage("decode", decode_html, recipe.decode),
+        Stage("parse", parse_html, recipe.parse),
+        Stage("opt_out", respect_opt_out, recipe.opt_out),
+        Stage("extract", extract, recipe.extract),
+        Stage("language", identify_language, recipe.language),
+        Stage("gopher_quality", gopher_quality, recipe.gopher_quality),
+        Stage("gopher_repetition", gopher_repetition, recipe.gopher_repetition),
+        Stage("text_safety", text_safety, recipe.text_safety),
+    ]

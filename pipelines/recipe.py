@@ -1,0 +1,150 @@
+"""Recipes: every threshold of a build in one TOML file, one table for each stage, read strictly.
+
+A recipe may say `extends = "m3w"` and give only what differs. The shipped recipes give every value, so that no
+threshold lives in code.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pipelines.extract.charset import CharsetConfig
+from pipelines.extract.config import ExtractConfig
+from pipelines.extract.parse import ParseConfig
+from pipelines.facts import to_json
+from pipelines.filters.gopher_quality import GopherQualityConfig
+from pipelines.filters.gopher_repetition import GopherRepetitionConfig
+from pipelines.filters.image_url import ImageUrlConfig
+from pipelines.filters.images import ImageFilterConfig, ImageSafetyConfig
+from pipelines.filters.language import LanguageConfig
+from pipelines.filters.opt_out import OptOutConfig
+from pipelines.filters.page_url import PageUrlConfig
+from pipelines.filters.text_safety import TextSafetyConfig
+from pipelines.limits import BlocklistConfig, ImageFrequencyConfig, ImagesLeftConfig, ShardsConfig, SplitConfig
+from pipelines.media.prepare import MediaConfig
+from pipelines.sources.config import SourceConfig
+from pipelines.web.config import FetchConfig
+from schemas.strict import StrictError, field_types, from_plain, to_plain
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be used; the message names the file, the table and the key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """All tables of a recipe, in the order in which their stages run."""
+
+    name: str
+    source: SourceConfig
+    page_url: PageUrlConfig
+    decode: CharsetConfig
+    parse: ParseConfig
+    opt_out: OptOutConfig
+    extract: ExtractConfig
+    language: LanguageConfig
+    gopher_quality: GopherQualityConfig
+    gopher_repetition: GopherRepetitionConfig
+    text_safety: TextSafetyConfig
+    image_frequency: ImageFrequencyConfig
+    image_url: ImageUrlConfig
+    images_left: ImagesLeftConfig
+    fetch: FetchConfig
+    blocklist: BlocklistConfig
+    media: MediaConfig
+    image_filter: ImageFilterConfig
+    image_safety: ImageSafetyConfig
+    split: SplitConfig
+    shards: ShardsConfig
+
+
+def shipped() -> list[str]:
+    """Names of the recipes that come with the package."""
+    return sorted(entry.name[:-5] for entry in files("pipelines.recipes").iterdir() if entry.name.endswith(".toml"))
+
+
+def load_recipe(name: str) -> Recipe:
+    """A shipped recipe by its name, or a recipe file by its path.
+
+    Raises:
+        RecipeError: no such recipe, or a key or value that does not fit.
+    """
+    where, tables = _tables(name, ())
+    try:
+        return from_plain(Recipe, {**tables, "name": Path(name).stem}, where)
+    except StrictError as error:
+        raise RecipeError(str(error)) from error
+
+
+def _tables(name: str, below: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
+    """The name for messages and the merged tables of a recipe and what it extends."""
+    if name in below:
+        raise RecipeError(f"recipe {name}: extends itself through {' -> '.join(below)}")
+    if name in shipped():
+        where, text = f"recipe {name}", (files("pipelines.recipes") / f"{name}.toml").read_text()
+    elif Path(name).is_file():
+        where, text = name, Path(name).read_text()
+    else:
+        raise RecipeError(f"no recipe {name!r}: give a path, or one of {', '.join(shipped())}")
+    try:
+        own = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{where}: {error}") from error
+    base = own.pop("extends", None)
+    merged = _tables(base, (*below, name))[1] if base else {}
+    for table, values in own.items():
+        merged[table] = {**merged.get(table, {}), **values} if isinstance(values, Mapping) else values
+    return where, merged
+
+
+def values(recipe: Recipe) -> dict[str, Any]:
+    """The resolved recipe as plain tables."""
+    plain: dict[str, Any] = to_plain(recipe)
+    return plain
+
+
+def recipe_digest(recipe: Recipe) -> str:
+    """16 hex digits of every value in force."""
+    return sha256(to_json(values(recipe)).encode()).hexdigest()[:16]
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """(table.key, value in one, value in other) of all that differs between two resolved recipes."""
+    found = []
+    for table in sorted({*one, *other}):
+        left, right = one.get(table), other.get(table)
+        if not isinstance(left, Mapping) or not isinstance(right, Mapping):
+            if left != right:
+                found.append((table, left, right))
+            continue
+        found += [
+            (f"{table}.{key}", left.get(key), right.get(key))
+            for key in sorted({*left, *right})
+            if left.get(key) != right.get(key)
+        ]
+    return found
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The resolved recipe as a TOML file that `load_recipe` reads."""
+    lines = []
+    for table in field_types(Recipe):
+        if table != "name":
+            lines.append(f"[{table}]")
+            lines += [f"{key} = {_toml_value(value)}" for key, value in values(recipe)[table].items()]
+            lines.append("")
+    return "\n".join(lines)
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return to_json(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml_value, value))}]"
+    return repr(value)

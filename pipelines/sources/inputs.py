@@ -1,0 +1,164 @@
+"""From what the user names as input to units of work, and from a unit to its records."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+from pipelines.sources.config import SourceConfig
+from pipelines.sources.html_folder import HTML_SUFFIXES, FolderFile, address, default_base_url, files_in, read_html
+from pipelines.sources.records import UnitReader
+from pipelines.sources.table import JSONL_SUFFIXES, missing_columns, parquet_ranges, read_table
+from pipelines.sources.units import Unit
+from pipelines.sources.warc import compression_of, read_warc
+from pipelines.store.paths import exists, is_remote, open_read, size
+
+WARC_SUFFIXES = (".warc", ".warc.gz", ".warc.zst")
+TABLE_SUFFIXES = (".parquet", *JSONL_SUFFIXES)
+_KNOWN = "*.warc, *.warc.gz, *.warc.zst, *.html, *.parquet, *.jsonl, *.jsonl.gz, or a folder of them"
+
+
+class InputError(ValueError):
+    """An input that cannot be used: names it, and says what to do."""
+
+
+def plan_units(inputs: Sequence[str], base_url: str, config: SourceConfig) -> list[Unit]:
+    """The units of all inputs, sorted by (name, start); the same for any order of `inputs`.
+
+    Args:
+        inputs: files, or folders: of WARC files, else of saved HTML, else of tables.
+        base_url: address that stands for a folder of HTML; empty: one under the reserved domain .invalid.
+
+    Raises:
+        InputError: missing, empty, of unknown type, without the columns needed, or two inputs of one name.
+    """
+    if not inputs:
+        raise InputError(f"no input given: name at least one of {_KNOWN}")
+    units = [unit for path in inputs for unit in _units(path, base_url, config)]
+    _refuse_twins(units)
+    return sorted(units, key=lambda unit: (unit.name, unit.start))
+
+
+def _refuse_twins(units: Sequence[Unit]) -> None:
+    first = [unit for unit in units if unit.start == 0]
+    by_name: dict[str, list[str]] = {}
+    by_path: dict[str, list[str]] = {}
+    addresses: Counter[str] = Counter()
+    for unit in first:
+        by_name.setdefault(unit.name, []).append(unit.path)
+        by_path.setdefault(unit.path, []).append(unit.name)
+        if unit.kind == "html":
+            addresses[address(unit.base_url, unit.name if unit.single_file else "")] += 1
+    for path, names in sorted(by_path.items()):
+        if len(names) > 1:
+            raise InputError(f"{path}: given {len(names)} times; give it once")
+    for name, paths in sorted(by_name.items()):
+        if len(paths) > 1:
+            raise InputError(f"two inputs named {name}: {' and '.join(sorted(paths))}; rename one of them")
+    for url, times in sorted(addresses.items()):
+        if times > 1:
+            raise InputError(
+                f"{times} inputs would have the address {url}; leave out the base URL, or build one at a time"
+            )
+
+
+def read_unit(unit: Unit, config: SourceConfig) -> UnitReader:
+    """The records of a unit; see `UnitReader.span` for what is known after them.
+
+    Raises:
+        OSError: while iterating, if the input itself cannot be read.
+    """
+    if unit.kind == "warc":
+        return UnitReader(read_warc(unit, config))
+    return UnitReader(read_html(unit, config) if unit.kind == "html" else read_table(unit, config))
+
+
+def _units(given: str, base_url: str, config: SourceConfig) -> Iterator[Unit]:
+    path = _plain(given)
+    if is_remote(path):
+        is_folder = not path.lower().endswith((*WARC_SUFFIXES, *TABLE_SUFFIXES, *HTML_SUFFIXES))
+        missing = not is_folder and not exists(path)
+    else:
+        is_folder, missing = Path(path).is_dir(), not Path(path).exists()
+    if missing:
+        raise InputError(f"{given}: no such file or folder; check the path")
+    if is_folder:
+        yield from _folder_units(path, base_url, config)
+        return
+    name = _name_of(path)
+    if not path.lower().endswith((*WARC_SUFFIXES, *TABLE_SUFFIXES, *HTML_SUFFIXES)):
+        raise InputError(f"{given}: unknown type of input; give {_KNOWN}")
+    if path.lower().endswith(HTML_SUFFIXES):
+        folder = default_base_url(_name_of(path.rpartition("/")[0] or "."))
+        yield Unit(kind="html", name=name, path=path, start=0, end=1, base_url=base_url or folder, single_file=True)
+    else:
+        yield from _file_units(path, name, config)
+
+
+def _folder_units(path: str, base_url: str, config: SourceConfig) -> Iterator[Unit]:
+    try:
+        files = files_in(path)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; check that it can be read") from error
+    folder = _name_of(path)
+
+    def ending(suffixes: tuple[str, ...]) -> list[FolderFile]:
+        return [file for file in files if file.name.lower().endswith(suffixes)]
+
+    archives = ending(WARC_SUFFIXES)
+    if not archives and ending(HTML_SUFFIXES):
+        count = config.html_files_per_unit
+        unit = Unit(kind="html", name=folder, path=path, start=0, end=0, base_url=base_url or default_base_url(folder))
+        for start in range(0, len(files), count):
+            yield replace(unit, start=start, end=min(start + count, len(files)))
+        return
+    found = archives or ending(TABLE_SUFFIXES)
+    if not found:
+        raise InputError(f"{path}: a folder with {len(files)} files and none of a known type; give {_KNOWN}")
+    for file in found:
+        yield from _file_units(file.path, f"{folder}/{file.name}", config)
+
+
+def _file_units(path: str, name: str, config: SourceConfig) -> Iterator[Unit]:
+    try:
+        if path.lower().endswith(WARC_SUFFIXES):
+            yield from _warc_units(path, name, config)
+        else:
+            yield from _table_units(path, name, config)
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: {error}; check that the file is whole and can be read") from error
+
+
+def _warc_units(path: str, name: str, config: SourceConfig) -> Iterator[Unit]:
+    length = size(path)
+    with open_read(path) as stream:
+        compression = compression_of(name, stream.read(4))
+    # Only gzip members can be found from the middle of a file.
+    parts = max(1, -(-length // config.range_bytes)) if compression == "gzip" else 1
+    for start, end in pairwise(length * part // parts for part in range(parts + 1)):
+        yield Unit(kind="warc", name=name, path=path, start=start, end=end)
+
+
+def _table_units(path: str, name: str, config: SourceConfig) -> Iterator[Unit]:
+    missing, columns = missing_columns(path, config)
+    if missing:
+        raise InputError(
+            f"{path}: no column {' and no column '.join(missing)}; it has {', '.join(columns) or 'none'}. "
+            "Name the right ones as url_column and html_column in the recipe's [source]"
+        )
+    ranges = [(0, 1)] if path.lower().endswith(JSONL_SUFFIXES) else parquet_ranges(path, config.range_bytes)
+    for start, end in ranges:
+        yield Unit(kind="table", name=name, path=path, start=start, end=end)
+
+
+def _plain(path: str) -> str:
+    return path.rstrip("/") or "/"
+
+
+def _name_of(path: str) -> str:
+    """The last part of a path, also of "." and ".."."""
+    name = path.rpartition("/")[2]
+    return name if is_remote(path) or name not in ("", ".", "..") else Path(path).resolve().name or "root"

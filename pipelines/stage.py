@@ -1,0 +1,273 @@
+"""The only seam between plain functions and Beam.
+
+Three shapes are all the jobs need:
+
+* `Stage`: a function of one record and its frozen config. `run_stages` passes a record through a list of them,
+  counts, and turns refusals and crashes into dead letters. A stage's name is its counter, its recipe table and its
+  name in the dead letter.
+* `ForEachUnit`: a function of a unit of work (a range of a WARC, a lane of hosts, a shard) that writes files.
+* `Shuffle`: rows of facts that share a key meet, and a pure function of the group decides.
+"""
+
+import json
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+
+from dedup.transforms import Group, SmallestRows
+from pipelines.facts import FactSet, partition
+from pipelines.store import paths
+from pipelines.store.facts import read_rows, write_rows
+from schemas.keys import digest
+from schemas.manifest import FunnelRow
+from schemas.rejection import DeadLetter, Rejected
+from schemas.strict import to_plain
+
+DEAD_LETTERS = "dead_letters"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of what happens to a record."""
+
+    name: str
+    function: Callable[[Any, Any], Any]
+    """(record, config) -> the record that goes on, or Rejected. Pure."""
+    config: Any
+
+
+@dataclass
+class Tally:
+    """Counts of one job: for each (kind, stage), in the order they were met, what came in and what was dropped."""
+
+    into: Counter[tuple[str, str]] = field(default_factory=Counter)
+    dropped: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
+
+    def see(self, kind: str, stage: str, count: int = 1) -> None:
+        self.into[kind, stage] += count
+
+    def drop(self, kind: str, stage: str, reason: str, count: int = 1) -> None:
+        self.dropped.setdefault((kind, stage), Counter())[reason] += count
+
+    def add(self, rows: Iterable[FunnelRow]) -> None:
+        """Adds the rows of another tally."""
+        for row in rows:
+            self.see(row.kind, row.stage, row.into)
+            for reason, count in row.dropped.items():
+                self.drop(row.kind, row.stage, reason, count)
+
+    def rows(self) -> list[FunnelRow]:
+        result = []
+        for (kind, stage), into in self.into.items():
+            dropped = dict(sorted(self.dropped.get((kind, stage), Counter()).items()))
+            out = into - sum(dropped.values())
+            result.append(FunnelRow(kind=kind, stage=stage, into=into, out=out, dropped=dropped))
+        return result
+
+
+class Dropped(NamedTuple):
+    """A record that a stage refused."""
+
+    stage: str
+    rejected: Rejected
+
+
+def run_stages(record: Any, stages: Sequence[Stage], kind: str, tally: Tally) -> Any:
+    """The record after all stages, or `Dropped`. A stage that raises drops the record with reason "crashed"."""
+    for stage in stages:
+        tally.see(kind, stage.name)
+        try:
+            record = stage.function(record, stage.config)
+        except Exception as error:  # a defect of ours must cost one record, be counted, and show where it is
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            record = Rejected("crashed", f"{error!r} at {where.name}, line {where.lineno}")
+        if isinstance(record, Rejected):
+            tally.drop(kind, stage.name, record.reason)
+            return Dropped(stage.name, record)
+    return record
+
+
+def dead_letter_line(letter: DeadLetter) -> str:
+    return json.dumps(to_plain(letter), ensure_ascii=False)
+
+
+# --- units -----------------------------------------------------------------------------------------------------------
+
+
+class ForEachUnit(beam.PTransform):
+    """Runs `function(**unit)` for each unit, in parallel, each at least once.
+
+    A unit's effects are files, committed by its done-file; it may run twice or on two workers at once. Nothing consumes
+    an output: what was done is read from the done-files.
+    """
+
+    def __init__(self, function: Callable[..., None], units: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__()
+        self.function, self.units = function, [dict(unit) for unit in units]
+
+    def expand(self, begin: Any) -> Any:
+        return (
+            begin
+            | "units" >> beam.Create(self.units).with_output_types(dict[str, Any])
+            | "spread" >> beam.Reshuffle()
+            | "run" >> beam.ParDo(_RunUnit(self.function))
+        )
+
+
+class _RunUnit(beam.DoFn):
+    def __init__(self, function: Callable[..., None]) -> None:
+        self.function = function
+
+    def process(self, element: dict[str, Any]) -> None:
+        self.function(**element)
+
+
+class Heartbeat:
+    """Tells the driver how far a unit is, by a small file that is written again every second or so."""
+
+    def __init__(self, path: str) -> None:
+        self.path, self.last = path, time.monotonic()
+
+    def beat(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        if paths.is_remote(self.path) or time.monotonic() - self.last < 1:
+            return
+        self.last = time.monotonic()
+        paths.publish(self.path, json.dumps(dict(counts())).encode())
+
+
+# --- shuffles --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Read:
+    """Facts that take part in a shuffle."""
+
+    facts: FactSet
+    limit: int
+    """Rows of one key that are kept, the smallest; the others are counted."""
+    rank: Callable[[Any], tuple[Any, ...]] = lambda row: ()
+    """What makes a row smaller than others; ties go by the row itself."""
+
+
+class Out(NamedTuple):
+    """A row for a set of facts."""
+
+    facts: FactSet
+    row: tuple[Any, ...]
+    partition: str = ""
+    """Folder of the row where the key of the facts does not decide."""
+
+
+Decide = Callable[[str, Mapping[str, Group]], Iterable[Out | DeadLetter]]
+"""(key, groups by the name of the facts) -> rows and dead letters. Pure; rows come as their NamedTuple."""
+
+
+class Fan(NamedTuple):
+    """Things of one kind become things of another before a shuffle: a row of the funnel of its own."""
+
+    kind: str
+    becomes: str
+    facts: FactSet
+    """Its rows are the things that came out, ..."""
+    after: bool = False
+    """... except those that the shuffle itself drops: `facts` is written after that."""
+
+
+class Leaves(NamedTuple):
+    """How many things of a kind must be left after a shuffle: rows of facts, or the sum of one of their columns."""
+
+    kind: str
+    facts: FactSet
+    column: str = ""
+
+
+@dataclass(frozen=True)
+class Shuffle:
+    """Rows of one key meet, and `decide` says what becomes of them; the rest is what the accounting checks."""
+
+    name: str
+    reads: tuple[Read, ...]
+    decide: Decide
+    writes: tuple[FactSet, ...]
+    fans: tuple[Fan, ...] = ()
+    drops: tuple[tuple[str, str], ...] = ()
+    """(kind, stage) of the dead letters it may write, in the order of the funnel."""
+    leaves: tuple[Leaves, ...] = ()
+
+
+class RunShuffle(beam.PTransform):
+    """One pass of a shuffle over some partitions of its inputs.
+
+    Writes `<folder>/facts/<name>/<partition>/<part>.parquet` and `<folder>/dead_letters/<part>-<bucket>.jsonl`, each
+    file whole, its rows sorted: a bundle that runs twice writes the same bytes twice.
+    """
+
+    def __init__(
+        self,
+        shuffle: Shuffle,
+        files: Mapping[str, Sequence[str]],
+        passes: Sequence[int],
+        partitions: int,
+        folder: str,
+        part: str,
+    ) -> None:
+        super().__init__()
+        self.shuffle, self.files, self.passes = shuffle, files, frozenset(passes)
+        self.partitions, self.folder, self.part = partitions, folder, part
+
+    def expand(self, begin: Any) -> Any:
+        rows = [
+            begin
+            | f"files of {read.facts.name}" >> beam.Create(list(self.files[read.facts.name])).with_output_types(str)
+            | f"spread {read.facts.name}" >> beam.Reshuffle()
+            | f"read {read.facts.name}" >> beam.FlatMap(_keyed_rows, read, self.passes, self.partitions)
+            for read in self.shuffle.reads
+        ]
+        limits = {read.facts.name: read.limit for read in self.shuffle.reads}
+        return (
+            rows
+            | "together" >> beam.Flatten()
+            | "meet" >> beam.CombinePerKey(SmallestRows(limits)).with_output_types(tuple[str, Any])
+            | "decide" >> beam.FlatMap(_decided, self.shuffle, self.partitions)
+            | "by file" >> beam.GroupByKey()
+            | "write" >> beam.Map(_write, {facts.name: facts for facts in self.shuffle.writes}, self.folder, self.part)
+        )
+
+
+def _keyed_rows(path: str, read: Read, passes: frozenset[int], partitions: int) -> Iterator[tuple[str, Any]]:
+    """(key, (tag, rank, row)) of the rows that belong to these passes."""
+    make = read.facts.row._make
+    for plain in read_rows(path, read.facts.row):
+        row = make(plain)
+        key = read.facts.key(row)
+        if partition(key, partitions) in passes:
+            yield key, (read.facts.name, read.rank(row), plain)
+
+
+def _decided(element: tuple[str, Any], shuffle: Shuffle, partitions: int) -> Iterator[tuple[str, Any]]:
+    """(file, row) of what a group becomes; the file of a dead letter is named by its bucket."""
+    key, found = element
+    groups = {}
+    for read in shuffle.reads:
+        count, rows = found.get(read.facts.name, (0, []))
+        groups[read.facts.name] = Group(count, [read.facts.row._make(row) for row in rows])
+    for result in shuffle.decide(key, groups):
+        if isinstance(result, DeadLetter):
+            yield f"{DEAD_LETTERS}/{partition(digest(key), partitions)}", dead_letter_line(result)
+        else:
+            number = result.partition or partition(result.facts.key(result.row), partitions)
+            yield f"{result.facts.name}/{number}", tuple(result.row)
+
+
+def _write(element: tuple[str, Iterable[Any]], facts: Mapping[str, FactSet], folder: str, part: str) -> None:
+    name, number = element[0].split("/")
+    if name == DEAD_LETTERS:
+        text = "".join(line + "\n" for line in sorted(element[1]))
+        paths.publish(paths.join(folder, DEAD_LETTERS, f"{part}-{number}.jsonl"), text.encode())
+    else:
+        write_rows(paths.join(folder, "facts", name, number, f"{part}.parquet"), facts[name].row, element[1])

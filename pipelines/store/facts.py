@@ -1,0 +1,62 @@
+"""Fact files: Parquet, one for each part of a job and partition, written whole and sorted."""
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, get_type_hints
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.store import paths
+
+_ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+_BATCH_ROWS = 8192
+
+
+@lru_cache
+def arrow_schema(row: type) -> pa.Schema:
+    """The Parquet schema of a NamedTuple of plain values."""
+    return pa.schema([(name, _ARROW[kind]) for name, kind in get_type_hints(row).items()])
+
+
+def write_rows(path: str, row: type, rows: Iterable[tuple[Any, ...]]) -> int:
+    """Writes sorted rows under `path`, whole or not at all; how many."""
+    schema = arrow_schema(row)
+    ordered = sorted(rows)
+    columns = list(zip(*ordered, strict=True)) or [()] * len(schema)
+    table = pa.table(
+        [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
+    )
+    with paths.publishing(path) as stream:
+        pq.write_table(table, stream, compression="zstd")
+    return len(ordered)
+
+
+def read_rows(path: str, row: type) -> Iterator[tuple[Any, ...]]:
+    """The rows of a fact file as plain tuples, in order."""
+    names = arrow_schema(row).names
+    with paths.open_read(path) as stream:
+        for batch in pq.ParquetFile(stream).iter_batches(_BATCH_ROWS, columns=names):
+            yield from zip(*(batch.column(name).to_pylist() for name in names), strict=True)
+
+
+def count_rows(path: str) -> int:
+    with paths.open_read(path) as stream:
+        return int(pq.ParquetFile(stream).metadata.num_rows)
+
+
+def sum_column(path: str, column: str) -> int:
+    """The sum of an integer column."""
+    with paths.open_read(path) as stream:
+        return sum(sum(batch.column(0).to_pylist()) for batch in pq.ParquetFile(stream).iter_batches(columns=[column]))
+
+
+def digest_of(path: str) -> tuple[int, str]:
+    """Bytes and SHA-256 of a file."""
+    state, size = sha256(), 0
+    with paths.open_read(path) as stream:
+        while block := stream.read(1 << 20):
+            state.update(block)
+            size += len(block)
+    return size, state.hexdigest()

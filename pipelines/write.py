@@ -1,0 +1,210 @@
+"""The write job: what the fetch found meets the pages again, is filtered, and becomes shards.
+
+wanted + ledger -> each address has an outcome; images that the rules refuse go
+uses_stored     -> images that stand in too many places under any address go
+pages + uses    -> pages with an unsafe image, or without enough images, go
+samples         -> shards: key mod n, n fixed by the bytes of what survived
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+from dedup.exact import within_cap
+from dedup.transforms import Group
+from pipelines.facts import (
+    IMAGES,
+    LEDGER,
+    PAGES_SELECTED,
+    SAMPLES,
+    SHARDS,
+    URLS,
+    USES_STORED,
+    USES_UNIQUE,
+    WANTED,
+    ImageFact,
+    LedgerRow,
+    PageFact,
+    SampleFact,
+    StoredUse,
+    UrlFact,
+    to_json,
+)
+from pipelines.fetch import best_row, image_settings, load_blocklist
+from pipelines.filters.images import ImageFacts, judge_image, judge_safety
+from pipelines.recipe import Recipe
+from pipelines.select import page_letter
+from pipelines.stage import Fan, Leaves, Out, Read, Shuffle
+from schemas.keys import bucket, split_of
+from schemas.rejection import DeadLetter, Rejected
+
+Result = Iterator[Out | DeadLetter]
+Groups = Mapping[str, Group]
+
+
+def image_shuffles(recipe: Recipe) -> list[Shuffle]:
+    """From fetched images to samples."""
+    per_url = recipe.image_frequency.limit(recipe.image_frequency.max_uses)
+    per_image = recipe.image_frequency.limit(recipe.image_frequency.max_equal)
+    return [
+        Shuffle(
+            "outcomes",
+            reads=(Read(WANTED, per_url), Read(LEDGER, 4, best_row)),
+            decide=partial(outcome, recipe),
+            writes=(URLS, USES_STORED),
+            fans=(Fan("image_use", "image_url", URLS),),
+            drops=tuple((kind, stage) for kind in ("image_url", "image_use") for stage in ("fetch", "image_filter")),
+            leaves=(Leaves("image_use", USES_STORED),),
+        ),
+        Shuffle(
+            "image_duplicates",
+            reads=(Read(USES_STORED, per_image),),
+            decide=partial(frequent, recipe),
+            writes=(IMAGES, USES_UNIQUE),
+            fans=(Fan("image_url", "image", IMAGES, after=True),),
+            drops=(("image", "image_duplicates"), ("image_use", "image_duplicates")),
+            leaves=(Leaves("image", IMAGES), Leaves("image_use", USES_UNIQUE), Leaves("image_use", IMAGES, "uses")),
+        ),
+        Shuffle(
+            "documents",
+            reads=(Read(PAGES_SELECTED, 1), Read(USES_UNIQUE, recipe.extract.max_images)),
+            decide=partial(document, recipe),
+            writes=(SAMPLES,),
+            drops=tuple((kind, stage) for kind in ("page", "image_use") for stage in ("image_safety", "images_found")),
+            leaves=(Leaves("page", SAMPLES), Leaves("image_use", SAMPLES, "image_count")),
+        ),
+    ]
+
+
+def shard_shuffle(counts: Mapping[str, int]) -> Shuffle:
+    """Samples to their shards; `counts`: shards of each split."""
+    return Shuffle(
+        "shards",
+        reads=(Read(SAMPLES, 1),),
+        decide=partial(to_shard, counts),
+        writes=(SHARDS,),
+        fans=(Fan("page", "sample", SHARDS),),
+        leaves=(Leaves("sample", SHARDS), Leaves("image_use", SHARDS, "image_count")),
+    )
+
+
+def outcome(recipe: Recipe, key: str, groups: Groups) -> Result:
+    """An address, what the fetch made of it, and whether the image may stay."""
+    uses = groups[WANTED.name].rows
+    if not uses:
+        return
+    settings = image_settings(recipe)
+    rows: list[LedgerRow] = [row for row in groups[LEDGER.name].rows if row.settings in ("", settings)]
+    if not rows:
+        raise ValueError(f"the ledger has no outcome of {uses[0].url}: run the fetch job again")
+    row = rows[0]
+    yield Out(URLS, UrlFact(key, row.outcome, row.digest()))
+    stage, rejected = "fetch", blocked(row, recipe) if row.ok else Rejected(row.outcome, row.detail)
+    if rejected is None:
+        stage, rejected = "image_filter", judge_image(image_facts(row), recipe.image_filter)
+    if rejected is not None:
+        for kind, count in (("image_url", 1), ("image_use", len(uses))):
+            yield DeadLetter(
+                kind=kind, stage=stage, reason=rejected.reason, detail=rejected.detail, url=row.url, count=count
+            )
+        return
+    for use in uses:
+        yield Out(USES_STORED, StoredUse(row.sha256, use.page, use.number, to_json(list(row))))
+
+
+def frequent(recipe: Recipe, key: str, groups: Groups) -> Result:
+    """All places of one image, unless they are too many."""
+    total, uses = groups[USES_STORED.name]
+    cap = recipe.image_frequency.max_equal
+    if within_cap(total, cap):
+        yield Out(IMAGES, ImageFact(key, total))
+        for use in uses:
+            yield Out(USES_UNIQUE, use)
+        return
+    url = ledger_row(uses[0].image).url
+    for kind, count in (("image", 1), ("image_use", total)):
+        detail = f"{total} uses, at most {cap}"
+        yield DeadLetter(
+            kind=kind, stage="image_duplicates", reason="too_many_uses", detail=detail, url=url, count=count
+        )
+
+
+def document(recipe: Recipe, key: str, groups: Groups) -> Result:
+    """A page and the images that are left of it, judged as a whole."""
+    page: PageFact = groups[PAGES_SELECTED.name].rows[0]
+    uses = sorted((use.number, ledger_row(use.image)) for use in groups[USES_UNIQUE.name].rows)
+    unsafe = {number: why for number, row in uses if (why := judge_safety(image_facts(row), recipe.image_safety))}
+    if unsafe and recipe.image_safety.scope == "document":
+        number, row = next(entry for entry in uses if entry[0] in unsafe)
+        yield page_letter(page, "image_safety", unsafe[number].reason, f"{row.url}: {unsafe[number].detail}")
+        yield _use_letter(page, "image_safety", "page_dropped", len(uses))
+        return
+    images: list[tuple[int, LedgerRow]] = []
+    seen: set[str] = set()
+    for number, row in uses:
+        if why := unsafe.get(number):
+            yield _use_letter(page, "image_safety", why.reason, 1, row.url, why.detail)
+        elif row.sha256 in seen:
+            yield _use_letter(page, "images_found", "repeated_in_page", 1, row.url)
+        else:
+            seen.add(row.sha256)
+            images.append((number, row))
+    if len(images) < recipe.images_left.min_images:
+        yield page_letter(
+            page, "images_left", "too_few_images", f"{len(images)}, at least {recipe.images_left.min_images}"
+        )
+        if images:
+            yield _use_letter(page, "images_found", "page_dropped", len(images))
+        return
+    yield Out(
+        SAMPLES,
+        SampleFact(
+            key=key,
+            split=split_of(page.domain, recipe.split.dev_share),
+            pack=page.pack,
+            pack_offset=page.pack_offset,
+            pack_length=page.pack_length,
+            bytes=page.pack_length + sum(row.member_bytes for _, row in images),
+            images=to_json([[number, list(row)] for number, row in images]),
+            image_count=len(images),
+        ),
+    )
+
+
+def to_shard(counts: Mapping[str, int], key: str, groups: Groups) -> Result:
+    sample: SampleFact = groups[SAMPLES.name].rows[0]
+    yield Out(SHARDS, sample, shard_name(sample.split, bucket(key, counts[sample.split])))
+
+
+def shard_name(split: str, number: int) -> str:
+    return f"{split}-{number:06d}"
+
+
+def blocked(row: LedgerRow, recipe: Recipe) -> Rejected | None:
+    """Whether today's blocklist names an image that the media store may hold since long ago."""
+    blocklist = load_blocklist(recipe.blocklist)
+    if bytes.fromhex(row.sha256) in blocklist.sha256:
+        return Rejected("blocked_hash", f"sha256 {row.sha256}")
+    if (bits := blocklist.nearest(row.phash)) is not None:
+        return Rejected("blocked_phash", f"{bits} bits from a listed hash")
+    return None
+
+
+def image_facts(row: LedgerRow) -> ImageFacts:
+    return ImageFacts(
+        width=row.width,
+        height=row.height,
+        format=row.format,
+        bytes=row.bytes,
+        deviation=row.deviation,
+        dominant_share=row.dominant_share,
+        nsfw=row.nsfw,
+    )
+
+
+def ledger_row(text: str) -> LedgerRow:
+    return LedgerRow._make(json.loads(text))
+
+
+def _use_letter(page: PageFact, stage: str, reason: str, count: int, url: str = "", detail: str = "") -> DeadLetter:
+    return DeadLetter(kind="image_use", stage=stage, reason=reason, detail=detail, url=url, key=page.key, count=count)
