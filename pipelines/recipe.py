@@ -148,3 +148,9 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_toml_value, value))}]"
     return repr(value)
+
+
+def summary(name: str) -> str:
+    """The first line of a shipped recipe's opening comment."""
+    text = (files("pipelines.recipes") / f"{name}.toml").read_text()
+    return text.partition("\n")[0].removeprefix("#").strip()

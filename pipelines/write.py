@@ -151,7 +151,7 @@ def document(recipe: Recipe, key: str, groups: Groups) -> Result:
             images.append((number, row))
     if len(images) < recipe.images_left.min_images:
         yield page_letter(
-            page, "images_left", "too_few_images", f"{len(images)}, at least {recipe.images_left.min_images}"
+            page, "images_found", "too_few_images", f"{len(images)}, at least {recipe.images_left.min_images}"
         )
         if images:
             yield _use_letter(page, "images_found", "page_dropped", len(images))

@@ -159,7 +159,7 @@ def _reason_of_name(name: str) -> str:
 
 
 def prose(tree: VisibleTree, dropped: Mapping[int, str], config: ExtractConfig) -> list[int]:
-    """Characters of prose in each subtree: text of blocks with more than a few words, links and dropped blocks left out."""
+    """Characters of prose in each subtree: text of blocks with more than a few words; no links, no dropped blocks."""
     amounts = [0] * len(tree)
     number = 0
     while number < len(tree):

@@ -63,7 +63,10 @@ class ParsedPage:
 # A start tag with its attributes as the HTML tokenizer splits them. All repeats are possessive: one linear scan.
 _ATTRIBUTE = r"""[\s/]*+[^\s/>=][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+))?+"""
 # An end tag </html> makes libxml2 stop reading, though browsers go on; </br> is a line break to a browser.
-_END_TAG = re.compile(r"</(html|br)\b[^>]*+>", re.IGNORECASE)
+# <source>, <track> and <wbr> have no content, which libxml2 does not know: it would put what follows inside them.
+_REPAIRED = re.compile(
+    r"""</(html|br)\b[^>]*+>|<(source|track|wbr)\b(?:[^>"']|"[^"]*+"|'[^']*+'|["'])*+>""", re.IGNORECASE
+)
 # Names that may stand in the tree as they are; BeautifulSoup yields others, which libxml2 would refuse.
 _NAME = re.compile(r"[A-Za-z_][\w.-]*\Z", re.ASCII)
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -132,7 +135,7 @@ def _attribute_flood(html: str, limit: int) -> int:
 
 
 def _read_with_libxml2(html: str) -> Element | None:
-    html = _END_TAG.sub(lambda tag: "<br>" if tag[1].lower() == "br" else "", html.replace("\x00", ""))
+    html = _REPAIRED.sub(_repair, html.replace("\x00", ""))
     # huge_tree: 2048 levels instead of 256. The length of the page was bounded above.
     parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
     try:
@@ -140,6 +143,12 @@ def _read_with_libxml2(html: str) -> Element | None:
     except (etree.LxmlError, ValueError):
         return None
     return root
+
+
+def _repair(tag: re.Match[str]) -> str:
+    if tag[2]:
+        return f"{tag[0]}</{tag[2]}>"
+    return "<br>" if tag[1].lower() == "br" else ""
 
 
 def _has_body_text(root: Element) -> bool:

@@ -169,13 +169,12 @@ def frames(stream: Lookahead, max_body_bytes: int, max_skip_bytes: int) -> Itera
         header = stream.header()
         length = _body_length(header)
         if length is None:
-            cut_short = (
-                bool(stream.match(_RECORD, 64)) and not header and stream.fill(MAX_HEADER_BYTES) < MAX_HEADER_BYTES
+            begins = not header and stream.match(_RECORD, 64) is not None
+            reason = (
+                "truncated_member" if begins and stream.fill(MAX_HEADER_BYTES) < MAX_HEADER_BYTES else "corrupt_member"
             )
             detail = "no whole WARC header where a record should begin"
-            yield from _damaged(
-                stream, start, "truncated_member" if cut_short else "corrupt_member", detail, max_skip_bytes
-            )
+            yield from _damaged(stream, start, reason, detail, max_skip_bytes)
             continue
         if length > max_skip_bytes and not stream.seekable:
             detail = f"{length} bytes, at most {max_body_bytes}; what follows it in the same gzip member is not read"
