@@ -182,7 +182,8 @@ def main() -> None:
     if not images:
         sys.exit("no JPEG or PNG files below the folders")
     command = f"python -m benchmarks.image_codecs {' '.join(f.name for f in options.folders)} --limit {options.limit}"
-    print(f"Machine: {machine()}; Pillow {PIL.__version__}\n\nCommand: `{command} --side {options.side}`")
+    command += f" --side {options.side} --scorer {options.scorer}"
+    print(f"Machine: {machine()}; Pillow {PIL.__version__}\n\nCommand: `{command}`")
     for kind in ("jpeg", "png"):
         some = [data for data in images if image_format(data) == kind]
         if not some:

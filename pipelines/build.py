@@ -67,7 +67,7 @@ def build(recipe: Recipe, options: BuildOptions, engine: Engine, web: Web, progr
     output = options.output.rstrip("/")
     with locked(output):
         if options.fresh:
-            for name in ("work", "shards", "dead_letters", "_SUCCESS", "manifest.json", "report.json", "run.json"):
+            for name in ("_SUCCESS", "plan.json", "work", "shards", "dead_letters", "manifest.json", "report.json", "run.json"):
                 paths.delete_tree(paths.join(output, name))
                 paths.delete_file(paths.join(output, name))
         plan = resume_or_plan(recipe, options, output, web)

@@ -151,6 +151,7 @@ class _Fetch:
                 self.record(recorder, self.row(todo, data, recorder, keep=False))
             for row in self.fetched(remote, recorder):
                 self.record(recorder, row)
+        self.heart.beat(lambda: {"images": self.seen}, last=True)
 
     def record(self, recorder: Recorder, row: LedgerRow) -> None:
         recorder.record(row)

@@ -62,10 +62,12 @@ class _Scan:
                     line = json.dumps(sample_json(document), ensure_ascii=False).encode() + b"\n"
                     self.pages.append(self.page_fact(document, pack.tell(), len(line)))
                     pack.write(line)
-                heart.beat(
-                    lambda: {"pages": self.tally.into["page", "page_url"], "records": self.tally.into["record", "read"]}
-                )
+                heart.beat(self.seen)
+        heart.beat(self.seen, last=True)
         self.commit(reader.span)
+
+    def seen(self) -> dict[str, int]:
+        return {"pages": self.tally.into["page", self.stages[0].name], "records": self.tally.into["record", "read"]}
 
     def document(self, page: RawPage) -> Document | None:
         result = run_stages(page, self.stages, "page", self.tally)

@@ -1,6 +1,7 @@
 """Shards of the write job: samples made from packs and ranges, written whole, and described for the manifest."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -31,25 +32,27 @@ def write_shard(
     final = f"shards/{name}.tar"
     heart = Heartbeat(work.progress("shards", name))
     read = partial(read_member, inputs, shared, own, recipe)
-    images = words = 0
+    seen = Counter[str]()
     with paths.publishing(paths.join(output, final)) as stream:
         writer = ShardWriter(stream)
-        for number, plain in enumerate(rows):
+        for plain in rows:
             fact = SampleFact._make(plain)
             made = make_sample(fact, document_of(fact, work), read)
             writer.write(made)
-            images += len(made.document.images)
-            words += len(made.document.text.split())
-            heart.beat(lambda done=number + 1: {"samples": done})
+            seen["images"] += len(made.document.images)
+            seen["words"] += len(made.document.text.split())
+            seen["samples"] += 1
+            heart.beat(seen.copy)
         writer.close()
+    heart.beat(seen.copy, last=True)
     size, digest = digest_of(paths.join(output, final))
     entry = Shard(
         name=final,
         split=name.split("-")[0],
-        samples=len(rows),
-        images=images,
+        samples=seen["samples"],
+        images=seen["images"],
         videos=0,
-        words=words,
+        words=seen["words"],
         bytes=size,
         sha256=digest,
     )

@@ -7,7 +7,7 @@ from pipelines.extract.config import ExtractConfig
 from pipelines.extract.document import extract
 from pipelines.extract.page import HtmlPage
 from pipelines.extract.parse import ParseConfig, ParsedPage, parse_html
-from schemas.document import Document, Image, Source
+from schemas.document import Document, Image, Source, Text
 from schemas.rejection import Rejected
 
 URL = "https://site.example/a/page.html"
@@ -71,6 +71,10 @@ def image(html: str, config: ExtractConfig = FULL, url: str = URL) -> Image:
 def marked(html: str, config: ExtractConfig = FULL) -> str:
     """The document as one string with {name} where a picture stands."""
     return "".join(
-        f"{{{slot.url.rsplit('/', 1)[-1]}}}" if isinstance(slot, Image) else slot.text
+        f"{{{slot.url.rsplit('/', 1)[-1]}}}"
+        if isinstance(slot, Image)
+        else slot.text
+        if isinstance(slot, Text)
+        else "?"
         for slot in document(html, config).slots
     )

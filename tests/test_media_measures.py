@@ -1,11 +1,11 @@
 """Sniffing, perceptual measures, blocklists and scorers."""
 
 import builtins
+import io
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import imagehash
 import numpy as np
 import pytest
 import scipy.fft  # type: ignore[import-untyped]
@@ -42,35 +42,31 @@ def pictures(draw: st.DrawFn) -> Image.Image:
 # ---- perceptual
 
 
-@given(st.integers(0, 2**32), st.integers(8, 300), st.integers(8, 300), st.sampled_from(["RGB", "L"]))
-@settings(max_examples=150, deadline=None)
-def test_phash_of_textured_pictures_is_that_of_imagehash(seed: int, width: int, height: int, mode: str) -> None:
-    grain = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    picture = Image.fromarray(grain).resize((2 * width, 3 * height), Image.Resampling.BICUBIC).convert(mode)
-    assert phash(picture) == str(imagehash.phash(picture))
-
-
 @given(pictures())
-@settings(max_examples=300, deadline=None)
-def test_phash_of_flat_blocks_differs_from_imagehash_in_ties_only(picture: Image.Image) -> None:
+@settings(max_examples=100, deadline=None)
+def test_phash_is_the_sign_of_the_low_frequencies_against_their_median(picture: Image.Image) -> None:
     grey = np.asarray(picture.convert("L").resize((32, 32), Image.Resampling.LANCZOS), dtype=float)
     coefficients = scipy.fft.dctn(grey)[:8, :8]
-    tied = np.abs(coefficients - np.median(coefficients)) < 1e-6
-    different = imagehash.hex_to_hash(phash(picture)).hash != imagehash.phash(picture).hash
-    assert not (different & ~tied).any()
+    above = coefficients - np.median(coefficients)
+    bits = np.unpackbits(np.frombuffer(bytes.fromhex(phash(picture)), dtype=np.uint8)).reshape(8, 8).astype(bool)
+    clear = np.abs(above) > 1e-6  # a tie's bit is rounding noise
+    assert (bits == (above > 0))[clear].all()
 
 
-@pytest.mark.parametrize(
-    "picture",
-    [
-        Image.new("RGB", (64, 64), (9, 99, 200)),
-        Image.linear_gradient("L"),
-        Image.linear_gradient("L").transpose(Image.Transpose.ROTATE_90),
-        Image.radial_gradient("L"),
-    ],
-)
-def test_phash_of_symmetric_pictures_whose_ties_imagehash_computes_exactly(picture: Image.Image) -> None:
-    assert phash(picture) == str(imagehash.phash(picture))
+def test_phash_survives_reduction_and_jpeg_and_tells_pictures_apart() -> None:
+    one, other = (
+        Image.fromarray(np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)).resize((480, 360))
+        for seed in (1, 2)
+    )
+    stream = io.BytesIO()
+    one.resize((240, 180)).save(stream, "JPEG", quality=70)
+    again = Image.open(io.BytesIO(stream.getvalue())).convert("RGB")
+    assert distance(phash(one), phash(again)) <= 4
+    assert distance(phash(one), phash(other)) >= 16
+
+
+def distance(one: str, other: str) -> int:
+    return (int(one, 16) ^ int(other, 16)).bit_count()
 
 
 @given(pictures())

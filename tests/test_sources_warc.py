@@ -3,6 +3,7 @@
 import gzip
 import tracemalloc
 import zlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -10,9 +11,12 @@ from random import Random
 import brotli
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipelines.sources.records import RawMedia, RawPage, Unreadable
 from pipelines.sources.warc import read_record_body
+from pipelines.sources.warc_frames import Lookahead, frames
 from tests.warc_files import (
     CONFIG,
     OK,
@@ -278,6 +282,12 @@ def test_chunked(tmp_path: Path) -> None:
     assert truncated(tmp_path, packed) == ""
 
 
+def test_a_page_that_begins_with_a_number_is_not_cut_to_pieces(tmp_path: Path) -> None:
+    text = b"99999\r\n" + HTML
+    assert body(tmp_path, response(text, TYPE, CHUNKED)) == text
+    assert body(tmp_path, response(text, TYPE)) == text
+
+
 def test_bad_chunks_give_their_beginning(tmp_path: Path) -> None:
     data = response(chunks(HTML)[:-30], TYPE, CHUNKED)
     assert HTML.startswith(body(tmp_path, data))
@@ -432,6 +442,51 @@ def test_records_before_the_damage_of_a_shared_member_are_kept(tmp_path: Path) -
     kept = len(found) - 2
     assert 10 < kept < 20
     assert found == [*(f"page http://example.com/{n}" for n in range(kept)), "corrupt_member", AROUND[1]]
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                good(1),
+                record(OK + b"x" * 300),
+                record(OK + HTML, length=9999),
+                record(OK + HTML, length=400),
+                record(OK + HTML, length=10),
+                record(OK + HTML + b"\r\n\r\n" + HTML, length=len(OK + HTML)),
+                good(9)[:100] + b"\r\n\r\n",
+                b"garbage",
+                b"\r\n" * 20,
+            ]
+        ),
+        max_size=40,
+    ),
+    st.sampled_from([1, 2, 3, 7, 50, 1000]),
+)
+def test_records_are_the_same_however_the_bytes_arrive(parts: list[bytes], step: int) -> None:
+    data = b"".join(parts)
+    pieces = (data[at : at + step] for at in range(0, len(data), step))
+    assert list(frames(Lookahead(pieces), 600, 10**6)) == list(frames(Lookahead(iter([data])), 600, 10**6))
+
+
+def test_search_for_the_next_record_over_long_damage() -> None:
+    for length in range((1 << 17) - 40, (1 << 17) + 4):
+        data = b"g" * length + b"\r\n\r\n" + good(2)
+        pieces = [data[at : at + (1 << 16)] for at in range(0, len(data), 1 << 16)]
+        found = list(frames(Lookahead(iter(pieces)), 600, 10**7))
+        assert [frame.refused.reason if frame.refused else "" for frame in found] == ["corrupt_member", ""], length
+
+
+def test_damage_in_the_stream_costs_only_the_record_it_stands_in() -> None:
+    def pieces() -> Iterator[bytes]:
+        yield good(1) + good(2) + good(3)[:50]
+        raise zlib.error("broken")
+
+    found = []
+    with pytest.raises(zlib.error):
+        for frame in frames(Lookahead(pieces()), 600, 10**6):
+            found += [frame.data]
+    assert found == [good(1)[:-4], good(2)[:-4]]
 
 
 # Reading an image back

@@ -189,7 +189,10 @@ def main_roots(tree: VisibleTree, dropped: Mapping[int, str], config: ExtractCon
         if len(found) == 1 or amounts[largest] >= config.main_share * sum(amounts[number] for number in found):
             return [largest]
         articles = articles or found
-    return articles or [_innermost(tree, amounts, config)]
+    if articles:
+        return articles
+    root = _innermost(tree, amounts, config)
+    return [*_headline_before(tree, dropped, root), root]
 
 
 def _semantic_blocks(tree: VisibleTree, dropped: Mapping[int, str]) -> tuple[list[int], list[int], list[int]]:
@@ -217,6 +220,22 @@ def _semantic_blocks(tree: VisibleTree, dropped: Mapping[int, str]) -> tuple[lis
 def _add_outermost(tree: VisibleTree, found: list[int], number: int) -> None:
     if not found or number >= tree.ends[found[-1]]:
         found.append(number)
+
+
+def _headline_before(tree: VisibleTree, dropped: Mapping[int, str], root: int) -> list[int]:
+    """The last <h1> before a block that has none of its own: its headline."""
+    if "h1" in tree.tags[root : tree.ends[root]]:
+        return []
+    headlines: list[int] = []
+    number = 0
+    while number < root:
+        if number in dropped:
+            number = tree.ends[number]
+            continue
+        if tree.tags[number] == "h1" and tree.ends[number] <= root:
+            headlines = [number]
+        number += 1
+    return headlines
 
 
 def _innermost(tree: VisibleTree, amounts: list[int], config: ExtractConfig) -> int:

@@ -184,12 +184,16 @@ def _read_with_html_parser(html: str, config: ParseConfig) -> Element | None:
                 open_.append((parent, iter(child.contents)))
                 continue
             name = child.name.lower() if _NAME.match(child.name) else "span"
-            attributes = {k: _NOT_XML.sub("", str(v)) for k, v in child.attrs.items() if _NAME.match(k)}
-            attributes |= {k: " ".join(v) for k, v in child.attrs.items() if isinstance(v, list) and _NAME.match(k)}
-            open_.append((etree.SubElement(parent, name, attributes), iter(child.contents)))
+            open_.append((etree.SubElement(parent, name, _xml_attributes(child)), iter(child.contents)))
         elif isinstance(child, NavigableString) and not isinstance(child, PreformattedString):
             _append_text(parent, _NOT_XML.sub("", str(child)))
     return root
+
+
+def _xml_attributes(tag: Tag) -> dict[str, str]:
+    """What of a tag's attributes libxml2 can hold; BeautifulSoup gives "class" and its like as lists of words."""
+    values = {name: " ".join(value) if isinstance(value, list) else str(value) for name, value in tag.attrs.items()}
+    return {name: _NOT_XML.sub("", value) for name, value in values.items() if _NAME.match(name)}
 
 
 def _append_text(parent: Element, text: str) -> None:

@@ -2,33 +2,17 @@
 
 from typing import Any
 
+import imagehash
 import numpy as np
 from PIL import Image
 
-HASH_SIDE = 8
-DCT_SIDE = 32
 SAMPLE_SIDE = 256
 """Dominant colours are counted on a grid of at most about this many pixels a side."""
 
-_FREQUENCY = np.arange(HASH_SIDE)[:, None]
-_POSITION = np.arange(DCT_SIDE)[None, :]
-_DCT = 2 * np.cos(np.pi * _FREQUENCY * (2 * _POSITION + 1) / (2 * DCT_SIDE))
-
 
 def phash(picture: Image.Image) -> str:
-    """64-bit DCT hash as 16 hex digits, in the convention of `imagehash.phash`.
-
-    Equal to `str(imagehash.phash(picture))` but for bits whose coefficient equals the median exactly, as in pictures
-    of few flat blocks or of one axis of symmetry: there imagehash's bit is the rounding error of its floating-point
-    transform, and this one is not. imagehash itself is not called because it needs scipy, whose import costs each
-    worker up to half a second. Hex digits read back with `imagehash.hex_to_hash`; the distance of two hashes is their
-    number of different bits.
-    """
-    grey = picture.convert("L").resize((DCT_SIDE, DCT_SIDE), Image.Resampling.LANCZOS)
-    # The products' own errors are below 1e-8. Left in, they would decide the bits of coefficients that are equal, and
-    # differ by processor and by linear algebra library.
-    coefficients = np.round(_DCT @ np.asarray(grey, dtype=np.float64) @ _DCT.T, 6)
-    return np.packbits(coefficients > np.median(coefficients)).tobytes().hex()
+    """64-bit DCT hash of `imagehash` as 16 hex digits; the distance of two hashes is their number of different bits."""
+    return str(imagehash.phash(picture))
 
 
 def deviation(picture: Image.Image) -> float:

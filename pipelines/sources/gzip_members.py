@@ -81,8 +81,8 @@ class Member:
             while piece:
                 yield piece
                 # A full piece may have left output behind in zlib even if it took all its input.
-                more = len(piece) == _INFLATE_BYTES or engine.unconsumed_tail
-                piece = engine.decompress(engine.unconsumed_tail, _INFLATE_BYTES) if more and not engine.eof else b""
+                full = len(piece) == _INFLATE_BYTES and not engine.eof
+                piece = engine.decompress(engine.unconsumed_tail, _INFLATE_BYTES) if full else b""
         self.end = at - len(engine.unused_data)
 
 

@@ -66,10 +66,10 @@ class Lookahead:
     def seekable(self) -> bool:
         return self._reopen is not None
 
-    def fill(self, wanted: int, needed: bool = True) -> int:
+    def fill(self, wanted: int) -> int:
         """Bytes that can be had at once: `wanted` of them, or all there are before the end.
 
-        Damage in the stream is raised only when bytes behind it are needed, or none are left before it.
+        Damage in the stream is raised only when no bytes are left before it.
         """
         held = len(self._buffer) - self._at
         if held >= wanted:
@@ -86,7 +86,7 @@ class Lookahead:
         self._at -= cut
         self._kept -= cut if self._kept != _NOTHING else 0
         self._buffer = parts[-1] if not parts[0] and len(parts) == 2 else b"".join(parts)
-        if self._damage and held < wanted and (needed or not held):
+        if self._damage and not held:
             raise self._damage
         return min(held, wanted)
 
@@ -95,17 +95,16 @@ class Lookahead:
         self._kept = self._at if kept else _NOTHING
 
     def match(self, pattern: re.Pattern[bytes], wanted: int) -> re.Match[bytes] | None:
-        self.fill(wanted, needed=False)
+        self.fill(wanted)
         return pattern.match(self._buffer, self._at)
 
     def header(self) -> bytes:
         """The lines from here to the first blank line, with it; empty if there is none near. Stays before them."""
         for limit in (1 << 12, MAX_HEADER_BYTES):
-            held = self.fill(limit, needed=False)
+            held = self.fill(limit)
             if found := _BLANK_LINE.search(self._buffer, self._at, self._at + limit):
                 return self._buffer[self._at : found.end()]
             if held < limit:
-                self.fill(limit)
                 break
         return b""
 
@@ -142,7 +141,7 @@ class Lookahead:
     def seek_record(self, most: int) -> bool:
         """Goes to the next record, or to the end of the stream; False after `most` bytes with neither."""
         limit = self.position + most
-        while self.fill(1 << 16, needed=False):
+        while self.fill(1 << 16):
             if found := _NEXT_RECORD.search(self._buffer, self._at):
                 self._at = found.end()
                 return True
