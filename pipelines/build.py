@@ -37,6 +37,11 @@ from pipelines.write import image_shuffles, shard_name, shard_shuffle
 from schemas.manifest import Manifest, Shard, read_manifest
 from schemas.strict import from_plain, to_plain
 
+OUTPUTS = (
+    *("_SUCCESS", "plan.json", "work", "shards", "dead_letters"),
+    *("manifest.json", "report.json", "run.json", "README.md"),
+)
+"""What a build writes, besides the media store: what --fresh removes."""
 TODO_PER_BUCKET = 500
 """Addresses of one unit of the fetch; decides how evenly workers are loaded, never the result."""
 
@@ -67,7 +72,7 @@ def build(recipe: Recipe, options: BuildOptions, engine: Engine, web: Web, progr
     output = options.output.rstrip("/")
     with locked(output):
         if options.fresh:
-            for name in ("_SUCCESS", "plan.json", "work", "shards", "dead_letters", "manifest.json", "report.json", "run.json"):
+            for name in OUTPUTS:
                 paths.delete_tree(paths.join(output, name))
                 paths.delete_file(paths.join(output, name))
         plan = resume_or_plan(recipe, options, output, web)
@@ -88,7 +93,9 @@ def resume_or_plan(recipe: Recipe, options: BuildOptions, output: str, web: Web)
         old = load_plan(path)
         check_same(old, plan, output)
         return replace(old, places=plan.places)
-    if not paths.is_remote(output) and (found := [p.name for p in Path(output).glob("*") if p.name != ".lock"]):
+    if not paths.is_remote(output) and (
+        found := [p.name for p in Path(output).glob("*") if p.name not in (".lock", "media")]
+    ):
         raise PlanError(
             f"{output} is not empty ({found[0]} is there) and no build was started in it; give another folder"
         )
