@@ -16,9 +16,9 @@ from typing import Any
 from pipelines import m3w
 from pipelines.accounting import Funnel, account_scan, account_shards, account_shuffle, rows_of
 from pipelines.engine import Engine
-from pipelines.facts import LEDGER, SAMPLES, SHARDS, TODO, URLS, SampleFact, UrlFact
+from pipelines.facts import LEDGER, SAMPLES, SHARDS, TODO, URLS, WANTED, SampleFact, UrlFact
 from pipelines.fetch import Web, fetch_bucket, plan_shuffle
-from pipelines.plan import Plan, PlanError, check_same, load_plan, make_plan, save_plan
+from pipelines.plan import BYTES_PER_PARTITION, Plan, PlanError, check_same, load_plan, make_plan, save_plan
 from pipelines.progress import Progress
 from pipelines.publish import publish
 from pipelines.recipe import Recipe
@@ -38,8 +38,8 @@ from schemas.manifest import Manifest, Shard, read_manifest
 from schemas.strict import from_plain, to_plain
 
 OUTPUTS = (
-    *("_SUCCESS", "plan.json", "work", "shards", "dead_letters"),
-    *("manifest.json", "report.json", "run.json", "README.md"),
+    *("_SUCCESS", "work", "shards", "dead_letters", "manifest.json", "report.json", "run.json", "README.md"),
+    "plan.json",  # last: it says that the folder is ours
 )
 """What a build writes, besides the media store: what --fresh removes."""
 TODO_PER_BUCKET = 500
@@ -60,6 +60,8 @@ class BuildOptions:
     """Begin anew whatever the output holds."""
     keep_work: bool = False
     """Leave packs and facts in the output when all is done."""
+    bytes_per_partition: int = BYTES_PER_PARTITION
+    """Input bytes whose facts one pass of a local shuffle takes; decides memory, never the result."""
 
 
 def build(recipe: Recipe, options: BuildOptions, engine: Engine, web: Web, progress: Progress) -> Manifest:
@@ -71,7 +73,7 @@ def build(recipe: Recipe, options: BuildOptions, engine: Engine, web: Web, progr
     """
     output = options.output.rstrip("/")
     with locked(output):
-        if options.fresh:
+        if options.fresh and paths.exists(paths.join(output, "plan.json")):  # never in a folder that is not ours
             for name in OUTPUTS:
                 paths.delete_tree(paths.join(output, name))
                 paths.delete_file(paths.join(output, name))
@@ -79,6 +81,7 @@ def build(recipe: Recipe, options: BuildOptions, engine: Engine, web: Web, progr
         if paths.exists(paths.join(output, "_SUCCESS")):
             progress.say(f"{output} is complete already; nothing to do (--fresh begins anew)")
             return read_manifest(paths.read_bytes(paths.join(output, "manifest.json")).decode(), "manifest.json")
+        paths.delete_unfinished(output)
         run = _Build(recipe, plan, output, options, engine, web, progress)
         return run.run()
 
@@ -87,7 +90,7 @@ def resume_or_plan(recipe: Recipe, options: BuildOptions, output: str, web: Web)
     """The plan that the output was started with, or a new one."""
     units = plan_units(options.inputs, options.base_url, recipe.source)
     lifted = [name for name, on in to_plain(web.allowances).items() if on]
-    plan = make_plan(recipe, units, lifted)
+    plan = make_plan(recipe, units, lifted, options.bytes_per_partition)
     path = paths.join(output, "plan.json")
     if paths.exists(path):
         old = load_plan(path)
@@ -166,10 +169,12 @@ class _Build:
     def scan(self) -> None:
         stages = m3w.page_stages
         function = partial(scan_unit, work=self.work, recipe=self.recipe, stages=stages)
-        units = list(self.plan.units)
-        while left := [unit for unit in units if not self.work.is_done("scan", unit.id)]:
-            self.for_each("scan", function, [{"unit": to_plain(unit)} for unit in left], len(units))
-            units = self.mended(units)
+        units, exact = list[Unit](), list(self.plan.units)
+        while units != exact:
+            units = exact
+            if left := [unit for unit in units if not self.work.is_done("scan", unit.id)]:
+                self.for_each("scan", function, [{"unit": to_plain(unit)} for unit in left], len(units))
+            exact = self.mended(units)
         done = [self.work.done("scan", unit.id) for unit in units]
         account_scan(self.funnel, self.work, done, [stage.name for stage in stages(self.recipe)])
 
@@ -182,6 +187,7 @@ class _Build:
                 by_file.setdefault(unit.name, []).append((unit, (first, end)))
         for read in by_file.values():
             for old, new in misplaced(read):
+                paths.delete_file(self.work.done_path("scan", old.id))  # first: what is half deleted is not done
                 for path in paths.list_files(self.work.folder):
                     if f"{old.id}." in path:
                         paths.delete_file(path)
@@ -192,7 +198,7 @@ class _Build:
         """Runs the passes of a shuffle that are not done yet, then counts."""
         every = list(range(self.work.partitions))
         for number, passes in enumerate([every] if self.engine.at_once else [[p] for p in every]):
-            part = f"{shuffle.name}.{number:04d}"
+            part = f"{shuffle.name}.{number:06d}"
             if not self.work.is_done("shuffles", part):
                 self.engine.run(part, partial(self.add_pass, shuffle, passes, part), heavy=False)
                 self.work.mark_done("shuffles", part, {})
@@ -214,10 +220,9 @@ class _Build:
             return
         self.own.remove_garbage()
         self.shared.remove_garbage()
-        wanted = sum(1 for unit in self.plan.units)
-        buckets = max(self.engine.workers * 4, -(-rows_of(self.work, TODO) // TODO_PER_BUCKET), wanted)
+        addresses = rows_of(self.work, WANTED)
+        buckets = max(self.engine.workers * 4, -(-addresses // TODO_PER_BUCKET), len(self.plan.units))
         paths.delete_tree(self.work.path("facts", TODO.name))
-        paths.delete_tree(self.work.path("done", "fetch_plan"))
         for part in paths.list_files(self.work.path("done", "shuffles")):
             if "/fetch_plan." in part:
                 paths.delete_file(part)

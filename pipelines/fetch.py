@@ -31,6 +31,8 @@ from pipelines.web.outcome import Fetched
 from schemas.keys import bucket, digest
 from schemas.rejection import DeadLetter, Rejected
 
+BY_SETTINGS = ("unsupported_format", "pixel_bomb", "unscorable")
+"""Refusals of `media.prepare` that other settings may lift: they count for these settings only."""
 OPT_OUTS = ("opted_out_header", "opted_out_tdm", "robots_disallowed")
 SLICE_BYTES = 4 << 20
 """Images of a crawl are read in slices of this size, so that several workers share one WARC."""
@@ -53,7 +55,7 @@ def plan_shuffle(recipe: Recipe, web: Web, buckets: int) -> Shuffle:
     retries = recipe.fetch.max_tries
     return Shuffle(
         "fetch_plan",
-        reads=(Read(WANTED, 1), Read(MEDIA, 1, latest_media), Read(LEDGER, 4, best_row)),
+        reads=(Read(WANTED, 1), Read(MEDIA, 1, latest_media), Read(LEDGER, 4, partial(most_useful, settings))),
         decide=partial(missing, settings, recipe.fetch.host_connections, retries, web.agent is not None, buckets),
         writes=(TODO,),
     )
@@ -74,9 +76,9 @@ def latest_media(media: MediaFact) -> tuple[Any, ...]:
     return (-media.time, media.name, media.offset)
 
 
-def best_row(row: LedgerRow) -> tuple[Any, ...]:
-    """Rank of ledger rows of one address: images before failures, the latest first."""
-    return (not row.ok, -row.time, row.settings)
+def most_useful(settings: str, row: LedgerRow) -> tuple[Any, ...]:
+    """Rank of ledger rows of one address: of these settings, then images of others, then failures; the latest first."""
+    return (row.settings != settings, not row.ok, -row.time, row.settings)
 
 
 def missing(
@@ -87,7 +89,7 @@ def missing(
         return
     wanted: UseFact = groups[WANTED.name].rows[0]
     rows: list[LedgerRow] = groups[LEDGER.name].rows
-    if any(row.ok and row.settings == settings for row in rows):
+    if any(row.settings == settings for row in rows):
         return
     if media := groups[MEDIA.name].rows:
         if any(row.origin == media[0].origin for row in rows):
@@ -99,7 +101,7 @@ def missing(
         lane = digest(stored.name)
         todo = TodoFact(lane, key, wanted.url, "", "store", stored.name, stored.offset, stored.length, stored.tries)
     else:
-        tried = next((row for row in rows), None)
+        tried = next((row for row in rows if not row.settings), None)
         if tried and (not tried.retryable or tried.tries >= max_tries):
             return
         lane_name = lane_of(wanted.url, lanes)
@@ -185,7 +187,7 @@ class _Fetch:
                     http_status=result.status, final_url=result.final_url if result.final_url != url else ""
                 )
             else:
-                opt_out = result.detail if result.reason.startswith(("opted_out", "robots_disallowed")) else ""
+                opt_out = result.detail if result.reason in OPT_OUTS else ""
                 row = failure(t, result.reason, result.detail, retryable=result.retryable)
                 yield row._replace(http_status=result.status, opt_out=opt_out)
 
@@ -193,7 +195,8 @@ class _Fetch:
         """Checks, hashes, scores and encodes an image in one decode; stores what cannot be made again."""
         made = prepare(data, self.recipe.media, self.scorer, self.blocklist)
         if isinstance(made, Rejected):
-            return failure(todo, made.reason, made.detail)
+            row = failure(todo, made.reason, made.detail)
+            return row._replace(settings=self.settings) if made.reason in BY_SETTINGS else row
         name, offset, length = todo.name, todo.offset, todo.length
         if keep:
             name, offset = recorder.keep(f"{made.original_sha256}.{made.format}", data)

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipelines.facts import to_json
 from pipelines.recipe import Recipe, differences, values
+from pipelines.sources.html_folder import files_in
 from pipelines.sources.units import Unit
 from pipelines.store import paths
 from pipelines.store.facts import digest_of
@@ -15,7 +16,7 @@ from schemas.manifest import Input
 from schemas.strict import from_plain, to_plain
 
 BYTES_PER_PARTITION = 256 << 20
-"""Input bytes whose facts one pass of a local shuffle takes; decides memory, never the result."""
+"""Default of `BuildOptions.bytes_per_partition`."""
 
 
 class PlanError(ValueError):
@@ -37,32 +38,32 @@ class Plan:
     """Safety checks lifted for tests."""
 
 
-def make_plan(recipe: Recipe, units: Sequence[Unit], allowances: Sequence[str]) -> Plan:
+def make_plan(recipe: Recipe, units: Sequence[Unit], allowances: Sequence[str], bytes_per_partition: int) -> Plan:
     """The plan of a new build."""
-    places = {unit.name: unit.path for unit in units}
-    inputs = tuple(describe_input(name, path) for name, path in sorted(places.items()))
+    by_name = {unit.name: unit for unit in units}
+    inputs = tuple(describe_input(unit) for _, unit in sorted(by_name.items()))
     size = sum(entry.bytes for entry in inputs)
     return Plan(
         recipe=values(recipe),
         inputs=inputs,
-        places=places,
+        places={name: unit.path for name, unit in by_name.items()},
         units=tuple(units),
-        partitions=max(1, -(-size // BYTES_PER_PARTITION)),
+        partitions=max(1, -(-size // bytes_per_partition)),
         allowances=tuple(allowances),
     )
 
 
-def describe_input(name: str, path: str) -> Input:
-    """Size and digest of an input file, or of a folder's files with their names."""
-    listed = paths.list_files(path)
-    if not listed:
+def describe_input(unit: Unit) -> Input:
+    """Size and digest of the file that a unit is a part of, or of all files of its folder with their names."""
+    name, path = unit.name, unit.path
+    if unit.kind != "html" or unit.single_file:
         size, digest = digest_of(path)
         return Input(name=name, bytes=size, sha256=digest)
     total, state = 0, sha256()
-    for file in listed:
-        size, digest = digest_of(file)
+    for file in files_in(path):
+        size, digest = (0, "") if file.outside or not paths.exists(file.path) else digest_of(file.path)
         total += size
-        state.update(to_json([file[len(path) :], digest]).encode())
+        state.update(to_json([file.name, digest]).encode())
     return Input(name=name, bytes=total, sha256=state.hexdigest())
 
 

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -27,6 +28,8 @@ KINDS = {
 }
 """What a row of the funnel counts, in words."""
 
+K = TypeVar("K", str, tuple[str, str])
+
 TOTALS = ("samples", "images", "words", "bytes")
 
 
@@ -48,10 +51,10 @@ class Rejections:
     """What a stage dropped."""
 
     stage: str
-    counts: Mapping[str, int]
-    """Dropped things by reason, the largest first."""
+    counts: Mapping[tuple[str, str], int]
+    """Dropped things by (kind, reason), the largest first."""
     examples: tuple[DeadLetter, ...]
-    """Some of each reason, in that order."""
+    """Some of each, in that order."""
 
 
 def report_of(manifest: Manifest) -> Report:
@@ -103,7 +106,7 @@ def by_kind(funnel: Sequence[FunnelRow]) -> dict[str, list[FunnelRow]]:
     return {kind: rows for kind, rows in groups.items() if rows}
 
 
-def largest_first(counts: Mapping[str, int]) -> dict[str, int]:
+def largest_first(counts: Mapping[K, int]) -> dict[K, int]:
     return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
 
 
@@ -151,18 +154,19 @@ def rejected(path: str, stage: str, limit: int) -> Rejections:
             return Rejections(stage, {}, ())
         with_drops = ", ".join(sorted(files)) or "none"
         raise DataSetError(f"{path} has no stage {stage!r}. Stages that dropped something: {with_drops}")
-    counts: Counter[str] = Counter()
-    examples: dict[str, list[DeadLetter]] = {}
+    counts: Counter[tuple[str, str]] = Counter()
+    examples: dict[tuple[str, str], list[DeadLetter]] = {}
     with paths.open_read(files[stage]) as stream:
         for line in stream:
             letter = from_plain(DeadLetter, json.loads(line), files[stage])
-            counts[letter.reason] += letter.count
-            some = examples.setdefault(letter.reason, [])
+            why = letter.kind, letter.reason
+            counts[why] += letter.count
+            some = examples.setdefault(why, [])
             if len(some) < limit:
                 some.append(letter)
     ordered = largest_first(counts)
-    shares = share_out(limit, [len(examples[reason]) for reason in ordered])
-    chosen = [letter for reason, n in zip(ordered, shares, strict=True) for letter in examples[reason][:n]]
+    shares = share_out(limit, [len(examples[why]) for why in ordered])
+    chosen = [letter for why, n in zip(ordered, shares, strict=True) for letter in examples[why][:n]]
     return Rejections(stage, ordered, tuple(chosen))
 
 
@@ -185,10 +189,11 @@ def print_rejected(path: str, stage: str, limit: int, console: Console) -> None:
     found = rejected(path, stage, limit)
     if not found.counts:
         console.print(Text(f"{stage} dropped nothing"))
-    for reason, count in found.counts.items():
-        console.print(Text.assemble((f"{count:,} ", "bold"), (printable(reason), "bold red")))
+    for (kind, reason), count in found.counts.items():
+        head = (f"{count:,} ", "bold"), (printable(reason), "bold red"), f"  {KINDS.get(kind, kind)}"
+        console.print(Text.assemble(*head))
         for letter in found.examples:
-            if letter.reason == reason:
+            if (letter.kind, letter.reason) == (kind, reason):
                 console.print(_letter(letter), soft_wrap=True)
 
 

@@ -1,7 +1,7 @@
 """Which shards a person means by a data set, a folder of shards, tar files or a pattern of them."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from glob import glob
 
@@ -41,13 +41,13 @@ def find_shards(names: Sequence[str]) -> list[ShardFiles]:
         if is_data_set(name):
             folder = name.rstrip("/")
             found.append(ShardFiles(folder, tuple(in_order(tar_files(paths.join(folder, "shards")))), True))
-        elif _is_file(name):
+        elif name.endswith(".tar") and paths.exists(name):
             loose.append(name)
         elif tars := tar_files(name):
             folders += 1
             loose += tars
-        elif matched := glob(name):
-            loose += [path for path in matched if path.endswith(".tar")]
+        elif matched := [path for path in glob(name) if path.endswith(".tar")]:  # noqa: PTH207 - keeps the path as given
+            loose += matched
         else:
             raise DataSetError(f"{name}: no data set, no folder with tar files, and no tar file")
     if loose:
@@ -93,14 +93,11 @@ def split_and_number(path: str) -> tuple[str, int] | None:
     return (match[1], int(match[2])) if match else None
 
 
-def in_order(shards: Iterator[str] | Sequence[str] | set[str]) -> list[str]:
+def in_order(shards: Iterable[str]) -> list[str]:
+    """Sorted, with "dev" last: who looks at the first few wants to see what is trained on."""
     return sorted(shards, key=lambda path: (path.rsplit("/", 1)[-1].startswith("dev-"), path))
 
 
 def printable(text: str) -> str:
     """Text of a page as a terminal may show it: control characters, which could steer the terminal, replaced."""
     return _CONTROL.sub("\ufffd", text)
-
-
-def _is_file(name: str) -> bool:
-    return name.endswith(".tar") and paths.exists(name) and not paths.list_files(name + "/")

@@ -23,7 +23,6 @@ from dedup.transforms import Group, SmallestRows
 from pipelines.facts import FactSet, partition
 from pipelines.store import paths
 from pipelines.store.facts import read_rows, write_rows
-from schemas.keys import digest
 from schemas.manifest import FunnelRow
 from schemas.rejection import DeadLetter, Rejected
 from schemas.strict import to_plain
@@ -204,8 +203,9 @@ class Shuffle:
 class RunShuffle(beam.PTransform):
     """One pass of a shuffle over some partitions of its inputs.
 
-    Writes `<folder>/facts/<name>/<partition>/<part>.parquet` and `<folder>/dead_letters/<part>-<bucket>.jsonl`, each
-    file whole, its rows sorted: a bundle that runs twice writes the same bytes twice.
+    Writes `<folder>/facts/<name>/<partition>/<part>.parquet` and `<folder>/dead_letters/<part>-<partition>.jsonl`, each
+    file whole, its rows sorted: a bundle that runs twice writes the same bytes twice. Dead letters are in the order of
+    their keys, within a file and from file to file.
     """
 
     def __init__(
@@ -251,7 +251,7 @@ def _keyed_rows(path: str, read: Read, passes: frozenset[int], partitions: int) 
 
 
 def _decided(element: tuple[str, Any], shuffle: Shuffle, partitions: int) -> Iterator[tuple[str, Any]]:
-    """(file, row) of what a group becomes; the file of a dead letter is named by its bucket."""
+    """(file, row) of what a group becomes; a dead letter goes by the key of its group."""
     key, found = element
     groups = {}
     for read in shuffle.reads:
@@ -259,7 +259,7 @@ def _decided(element: tuple[str, Any], shuffle: Shuffle, partitions: int) -> Ite
         groups[read.facts.name] = Group(count, [read.facts.row._make(row) for row in rows])
     for result in shuffle.decide(key, groups):
         if isinstance(result, DeadLetter):
-            yield f"{DEAD_LETTERS}/{partition(digest(key), partitions)}", dead_letter_line(result)
+            yield f"{DEAD_LETTERS}/{partition(key, partitions):06d}", (key, dead_letter_line(result))
         else:
             number = result.partition or partition(result.facts.key(result.row), partitions)
             yield f"{result.facts.name}/{number}", tuple(result.row)
@@ -268,7 +268,7 @@ def _decided(element: tuple[str, Any], shuffle: Shuffle, partitions: int) -> Ite
 def _write(element: tuple[str, Iterable[Any]], facts: Mapping[str, FactSet], folder: str, part: str) -> None:
     name, number = element[0].split("/")
     if name == DEAD_LETTERS:
-        text = "".join(line + "\n" for line in sorted(element[1]))
+        text = "".join(line + "\n" for _, line in sorted(element[1]))
         paths.publish(paths.join(folder, DEAD_LETTERS, f"{part}-{number}.jsonl"), text.encode())
     else:
         write_rows(paths.join(folder, "facts", name, number, f"{part}.parquet"), facts[name].row, element[1])

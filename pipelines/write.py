@@ -9,6 +9,7 @@ samples         -> shards: key mod n, n fixed by the bytes of what survived
 import json
 from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import Any
 
 from dedup.exact import within_cap
 from dedup.transforms import Group
@@ -30,7 +31,7 @@ from pipelines.facts import (
     UrlFact,
     to_json,
 )
-from pipelines.fetch import best_row, image_settings, load_blocklist
+from pipelines.fetch import image_settings, load_blocklist
 from pipelines.filters.images import ImageFacts, judge_image, judge_safety
 from pipelines.recipe import Recipe
 from pipelines.select import page_letter
@@ -49,7 +50,7 @@ def image_shuffles(recipe: Recipe) -> list[Shuffle]:
     return [
         Shuffle(
             "outcomes",
-            reads=(Read(WANTED, per_url), Read(LEDGER, 4, best_row)),
+            reads=(Read(WANTED, per_url), Read(LEDGER, 1, partial(best_row, image_settings(recipe)))),
             decide=partial(outcome, recipe),
             writes=(URLS, USES_STORED),
             fans=(Fan("image_use", "image_url", URLS),),
@@ -86,6 +87,11 @@ def shard_shuffle(counts: Mapping[str, int]) -> Shuffle:
         fans=(Fan("page", "sample", SHARDS),),
         leaves=(Leaves("sample", SHARDS), Leaves("image_use", SHARDS, "image_count")),
     )
+
+
+def best_row(settings: str, row: LedgerRow) -> tuple[Any, ...]:
+    """Rank of ledger rows of one address: what holds for these settings, images before failures, the latest first."""
+    return (row.settings not in ("", settings), not row.ok, -row.time, row.settings)
 
 
 def outcome(recipe: Recipe, key: str, groups: Groups) -> Result:

@@ -96,7 +96,7 @@ def test_comments_under_an_article_are_not_content() -> None:
         '<div class="advert">gone</div>',
         '<div class="breadcrumbs"><a href="/">gone</a></div>',
         '<ul><li><a href="/1">gone</a></li><li><a href="/2">gone</a></li></ul>',
-        '<div class="sidebar"><img src="gone.png">gone</div>',
+        '<div class="sidebar"><img src="gone.png"><a href="/x">gone</a></div>',
     ],
 )
 def test_boilerplate_goes_with_its_pictures(block: str) -> None:
@@ -108,6 +108,7 @@ def test_boilerplate_goes_with_its_pictures(block: str) -> None:
     [
         '<div class="update-box">stays</div>',
         '<div class="sussex">stays</div>',
+        '<div class="sidebar">stays, for a box of words beside the text is content</div>',
         '<div class="shareholder">stays</div>',
         '<div class="no-comments has-sidebar">stays</div>',
         '<section class="content-nav-section">stays</section>',
@@ -177,3 +178,8 @@ def test_a_headline_before_the_main_block_is_taken_once() -> None:
     assert text(f"<body><div><h1>Head</h1></div><div>{paragraphs}</div>", EXTRACT).startswith("Head\n\nThe harbour")
     unclosed = text(f"<body><h1>Head <div>{paragraphs}</div>", EXTRACT)
     assert unclosed.count("harbour") == 9
+
+
+def test_the_largest_of_several_sections_is_not_the_whole() -> None:
+    sections = f'<div class="sect"><p>First. {SENTENCE}</p></div><div class="sect"><p>{SENTENCE * 30}</p></div>'
+    assert "First." in text(f"<body><div>{sections}</div>", EXTRACT)

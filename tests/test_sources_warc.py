@@ -477,6 +477,14 @@ def test_search_for_the_next_record_over_long_damage() -> None:
         assert [frame.refused.reason if frame.refused else "" for frame in found] == ["corrupt_member", ""], length
 
 
+def test_record_inside_a_body_of_false_length_is_found_though_the_bytes_were_passed() -> None:
+    data = record(OK + b"x" * 5000 + b"\r\n\r\n" + good(1), length=len(OK) + 5100)
+    end = data.index(b"\r\n\r\n") + 4 + len(OK) + 5100
+    found = list(frames(Lookahead(iter([data[:end], data[end:]])), 10**6, 10**6))
+    assert [frame.refused.reason if frame.refused else "" for frame in found] == ["corrupt_member", ""]
+    assert found[1].data == good(1)[:-4]
+
+
 def test_damage_in_the_stream_costs_only_the_record_it_stands_in() -> None:
     def pieces() -> Iterator[bytes]:
         yield good(1) + good(2) + good(3)[:50]

@@ -5,6 +5,7 @@ whole words of its class and id ("post-share" has "share", "sussex" is not "sex"
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 
@@ -29,7 +30,7 @@ _WORDS = {
     "subscription": "newsletter newsletters subscribe subscription signup optin mailchimp paywall regwall",
     "share": "share shares sharing sharebar sharedaddy social socials addthis addtoany sociable socialmedia",
     "related": "related recommended recommendation recommendations outbrain taboola readmore morefrom trending popular "
-    "mostread yarpp jp-relatedposts",
+    "mostread yarpp",
     "comments": "comment comments commentlist disqus respond livefyre",
     "advert": "advert adverts advertisement advertising ad ads adsense adslot sponsored sponsor promo promoted dfp",
     "dialog": "popup modal lightbox offcanvas tooltip",
@@ -45,8 +46,9 @@ _SEPARATORS = re.compile(r"[^a-z0-9]+")
 _PAGE = frozenset({"html", "body", "main"})
 # The id of a heading is a slug of its words, not a name for what it is.
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
-# A block with such a name is that only if enough of it is links ("content-nav-section" is a section of content).
-_MADE_OF_LINKS = frozenset({"navigation", "related"})
+# A block with such a name is that only if enough of it is links ("content-nav-section" is a section of content,
+# and the "sidebar" of a textbook a box of words).
+_MADE_OF_LINKS = frozenset({"navigation", "related", "aside"})
 _LINK_LISTS = frozenset({"ul", "ol", "div", "section", "table", "dl", "tbody", "center"})
 
 
@@ -64,11 +66,13 @@ def content(tree: VisibleTree, config: ExtractConfig) -> tuple[list[int], dict[i
         spared.add("comments")
         dropped = boilerplate(tree, spared, config)
     roots = main_roots(tree, dropped, config)
-    kept = links = 0
-    for root in roots:
-        inside = [number for number in dropped if root <= number < tree.ends[root]]
-        kept += tree.chars[root] - sum(tree.chars[number] for number in inside)
-        links += sum(tree.chars[number] for number in inside if dropped[number] == "links")
+    kept = sum(tree.chars[root] for root in roots)
+    links = 0
+    for number, reason in dropped.items():
+        at = bisect_right(roots, number) - 1
+        if at >= 0 and number < tree.ends[roots[at]]:
+            kept -= tree.chars[number]
+            links += tree.chars[number] if reason == "links" else 0
     if links > config.links_share * (kept + links):
         spared.add("links")
         dropped = boilerplate(tree, spared, config)
@@ -239,11 +243,17 @@ def _headline_before(tree: VisibleTree, dropped: Mapping[int, str], root: int) -
 
 
 def _innermost(tree: VisibleTree, amounts: list[int], config: ExtractConfig) -> int:
-    """Down from the page, as long as one child holds nearly all of its prose."""
+    """Down from the page as long as one child holds nearly all of its prose and is not one of several of its kind."""
     number = 0
     while tree.children[number]:
         largest = max(tree.children[number], key=lambda child: amounts[child])
         if amounts[largest] < config.main_share * amounts[0] or tree.tags[largest] not in BLOCKS:
+            break
+        kind = tree.tags[largest], tree.attributes[largest].get("class", "")
+        if kind[1] and any(
+            amounts[child] and child != largest and (tree.tags[child], tree.attributes[child].get("class", "")) == kind
+            for child in tree.children[number]
+        ):
             break
         number = largest
     return number

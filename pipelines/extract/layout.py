@@ -66,8 +66,11 @@ class TextWriter:
     def preformatted(self, raw: str) -> None:
         """Text whose spaces and line breaks count."""
         raw = raw.replace("\r\n", "\n").replace("\r", "\n").replace("\u00a0", " ")
-        if not raw.strip() and self._written:
-            return
+        if not raw.strip() and self._written:  # no third newline; but what indents the next word stays
+            lines, indentation = raw.count("\n"), raw.rpartition("\n")[2]
+            raw = "\n" * min(lines, BLANK_LINE - self._written) + indentation
+            if not raw:
+                return
         self._write(raw)
         self._written = min(BLANK_LINE, len(raw) - len(raw.rstrip("\n")))
 

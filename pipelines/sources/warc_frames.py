@@ -168,10 +168,8 @@ def frames(stream: Lookahead, max_body_bytes: int, max_skip_bytes: int) -> Itera
         header = stream.header()
         length = _body_length(header)
         if length is None:
-            begins = not header and stream.match(_RECORD, 64) is not None
-            reason = (
-                "truncated_member" if begins and stream.fill(MAX_HEADER_BYTES) < MAX_HEADER_BYTES else "corrupt_member"
-            )
+            cut_off = not header and stream.match(_RECORD, 64) and stream.fill(MAX_HEADER_BYTES) < MAX_HEADER_BYTES
+            reason = "truncated_member" if cut_off else "corrupt_member"
             detail = "no whole WARC header where a record should begin"
             yield from _damaged(stream, start, reason, detail, max_skip_bytes)
             continue

@@ -108,7 +108,7 @@ def list_files(directory: str) -> list[str]:
         matched = _beam()[0].match([join(directory, "**")])[0].metadata_list
         return sorted(entry.path for entry in matched)
     found = []
-    for folder, _, names in os.walk(directory, followlinks=True):
+    for folder, _, names in os.walk(directory):
         found += [str(Path(folder) / name) for name in names if not (name.startswith(".") and name.endswith(".tmp"))]
     return sorted(found)
 
@@ -119,6 +119,13 @@ def delete_file(path: str) -> None:
         Path(path).unlink(missing_ok=True)
     elif exists(path):
         _beam()[0].delete([path])
+
+
+def delete_unfinished(directory: str) -> None:
+    """Removes what killed attempts of `publishing` left below a local directory. Not while others write there."""
+    if not is_remote(directory):
+        for path in Path(directory).rglob(".*.tmp"):
+            path.unlink(missing_ok=True)
 
 
 def delete_tree(directory: str) -> None:

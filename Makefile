@@ -1,0 +1,66 @@
+# Set-up is part of every target: a virtual environment in .venv, made again only when pyproject.toml changes.
+# Needs Python 3.11, 3.12 or 3.13 and nothing else; `make demo PYTHON=/path/to/python` takes another one.
+
+SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	$$p -c '$(SUITABLE)' 2>/dev/null && echo $$p && break; done)
+WORKERS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := build/demo/m3w
+DEMO_PAGE := build/demo/index.html
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo test test-full lint bench clean distclean
+
+help: ## What can be made (this)
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+demo: $(VENV)/.stamp-run ## Build a small M3W data set from demo/crawl.warc.gz and check it
+	@$(BIN)/m3w build demo --input demo/crawl.warc.gz --output $(DEMO) --offline --workers $(WORKERS)
+	@echo
+	@$(BIN)/m3w verify $(DEMO)
+	@$(BIN)/m3w inspect $(DEMO) --html $(DEMO_PAGE)
+	@echo
+	@echo "Look at:"
+	@echo "  $(DEMO_PAGE)              documents with their pictures, in a browser"
+	@echo "  $(DEMO)/                    the data set: shards/*.tar, manifest.json, README.md"
+	@echo "  $(DEMO)/dead_letters/       what was dropped, a file for each stage"
+	@echo "  $(BIN)/m3w inspect $(DEMO) --sample 0      one document as text"
+
+test: lint ## Lint, format, types, and all tests but the slow ones
+	$(BIN)/python -m pytest -m "not slow"
+
+test-full: lint ## The same with the slow tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.stamp-dev ## Lint, format and types only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.stamp-dev ## Run the benchmarks; results go to benchmarks/results
+	$(BIN)/python -m benchmarks.run
+
+clean: ## Remove what was built and the caches
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+distclean: clean ## The same and the virtual environment
+	rm -rf $(VENV)
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11, 3.12 or 3.13 found; install one, or say where it is: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c '$(SUITABLE)' || { echo "make: $(PYTHON) is not Python 3.11, 3.12 or 3.13" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "make: on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+# pip itself comes first: the one that Python brings may not know dependency groups.
+$(VENV)/.stamp-run: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet -e ".[safety]"
+	@touch $@
+
+$(VENV)/.stamp-dev: pyproject.toml $(VENV)/.stamp-run
+	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
