@@ -17,7 +17,7 @@ from pipelines import m3w
 from pipelines.accounting import Funnel, account_scan, account_shards, account_shuffle, rows_of
 from pipelines.engine import Engine
 from pipelines.facts import LEDGER, SAMPLES, SHARDS, TODO, URLS, WANTED, SampleFact, UrlFact
-from pipelines.fetch import Web, fetch_bucket, plan_shuffle
+from pipelines.fetch import Buckets, Web, fetch_unit, plan_shuffle
 from pipelines.plan import BYTES_PER_PARTITION, Plan, PlanError, check_same, load_plan, make_plan, save_plan
 from pipelines.progress import Progress
 from pipelines.publish import publish
@@ -43,7 +43,7 @@ OUTPUTS = (
 )
 """What a build writes, besides the media store: what --fresh removes."""
 TODO_PER_BUCKET = 500
-"""Addresses of one unit of the fetch; decides how evenly workers are loaded, never the result."""
+"""Images of one unit of the fetch that the input holds; decides how evenly workers are loaded, never the result."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,14 +221,16 @@ class _Build:
         self.own.remove_garbage()
         self.shared.remove_garbage()
         addresses = rows_of(self.work, WANTED)
-        buckets = max(self.engine.workers * 4, -(-addresses // TODO_PER_BUCKET), len(self.plan.units))
+        workers = self.engine.workers
+        buckets = Buckets(held=max(workers * 4, -(-addresses // TODO_PER_BUCKET)), web=workers)
         paths.delete_tree(self.work.path("facts", TODO.name))
+        paths.delete_tree(self.work.path("done", "fetch"))
         for part in paths.list_files(self.work.path("done", "shuffles")):
             if "/fetch_plan." in part:
                 paths.delete_file(part)
         self.shuffle(plan_shuffle(self.recipe, self.web, buckets), account=False)
         function = partial(
-            fetch_bucket,
+            fetch_unit,
             work=self.work,
             inputs=self.plan.places,
             shared=self.shared,
@@ -236,9 +238,8 @@ class _Build:
             recipe=self.recipe,
             web=self.web,
         )
-        left = [n for n in range(buckets) if self.work.fact_files(TODO, n)]
-        if left:
-            self.for_each("fetch", function, [{"bucket": number} for number in left], len(left))
+        if units := sorted({path.split("/")[-2] for path in self.work.fact_files(TODO)}):
+            self.for_each("fetch", function, [{"unit": unit} for unit in units], len(units))
         self.work.mark_done("fetch", "all", {})
 
     def write_shards(self) -> list[Shard]:

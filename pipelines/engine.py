@@ -90,7 +90,7 @@ def engine(workers: int, options: Sequence[str]) -> Engine:
         return LocalEngine(workers, tuple(options))
     if runner in ("DirectRunner", "SwitchingDirectRunner"):
         raise EngineError(f"--runner={runner} may switch to another runner; leave it out to run on this machine")
-    return BeamEngine(tuple(options))
+    return BeamEngine(tuple(options), workers)
 
 
 def refuse_dangerous(options: Sequence[str]) -> None:

@@ -49,8 +49,22 @@ class Web:
     """Lanes that one worker works on at once."""
 
 
-def plan_shuffle(recipe: Recipe, web: Web, buckets: int) -> Shuffle:
-    """What is left to do for each wanted address: rows of TODO, in `buckets` parts."""
+@dataclass(frozen=True, kw_only=True)
+class Buckets:
+    """Into how many units the work is split. Decides how evenly workers are loaded, never the result."""
+
+    held: int
+    """Images that the input or the media store holds: many small units."""
+    web: int
+    """Addresses to fetch: a few units, so that each works on many hosts at once."""
+
+    def name(self, todo: TodoFact) -> str:
+        count = self.web if todo.origin == "http" else self.held
+        return f"{'web' if todo.origin == 'http' else 'held'}-{bucket(todo.lane, count):06d}"
+
+
+def plan_shuffle(recipe: Recipe, web: Web, buckets: Buckets) -> Shuffle:
+    """What is left to do for each wanted address: rows of TODO, in units."""
     settings = image_settings(recipe)
     retries = recipe.fetch.max_tries
     return Shuffle(
@@ -82,7 +96,7 @@ def most_useful(settings: str, row: LedgerRow) -> tuple[Any, ...]:
 
 
 def missing(
-    settings: str, lanes: int, max_tries: int, online: bool, buckets: int, key: str, groups: Mapping[str, Group]
+    settings: str, lanes: int, max_tries: int, online: bool, buckets: Buckets, key: str, groups: Mapping[str, Group]
 ) -> Iterator[Out | DeadLetter]:
     """What has to be done for an address, if anything."""
     if not groups[WANTED.name].total:
@@ -108,15 +122,18 @@ def missing(
         origin = "http" if online else "none"
         tries = tried.tries if tried else 0
         todo = TodoFact(digest(lane_name), key, wanted.url, lane_name, origin, "", 0, 0, tries)
-    yield Out(TODO, todo, str(bucket(todo.lane, buckets)))
+    yield Out(TODO, todo, buckets.name(todo))
 
 
-def fetch_bucket(
-    bucket: int, work: Work, inputs: Mapping[str, str], shared: MediaStore, own: MediaStore, recipe: Recipe, web: Web
+def fetch_unit(
+    unit: str, work: Work, inputs: Mapping[str, str], shared: MediaStore, own: MediaStore, recipe: Recipe, web: Web
 ) -> None:
-    """Works through one part of TODO; what it commits before it is killed is in the ledger and not planned again."""
-    todo = [TodoFact._make(row) for path in work.fact_files(TODO, bucket) for row in read_rows(path, TodoFact)]
-    _Fetch(bucket, todo, work, inputs, shared, own, recipe, web).run()
+    """Works through one unit of TODO; what it commits before it is killed is in the ledger and not planned again."""
+    if work.is_done("fetch", unit):
+        return
+    todo = [TodoFact._make(row) for path in work.fact_files(TODO, unit) for row in read_rows(path, TodoFact)]
+    _Fetch(unit, todo, work, inputs, shared, own, recipe, web).run()
+    work.mark_done("fetch", unit, {"addresses": len(todo)})
 
 
 class _Fetch:
@@ -124,7 +141,7 @@ class _Fetch:
 
     def __init__(
         self,
-        bucket: int,
+        unit: str,
         todo: list[TodoFact],
         work: Work,
         inputs: Mapping[str, str],
@@ -137,7 +154,7 @@ class _Fetch:
         self.settings = image_settings(recipe)
         self.scorer = load_scorer(recipe.image_safety.scorer)
         self.blocklist = load_blocklist(recipe.blocklist)
-        self.heart = Heartbeat(work.progress("fetch", str(bucket)))
+        self.heart = Heartbeat(work.progress("fetch", unit))
         self.seen = 0
 
     def run(self) -> None:
