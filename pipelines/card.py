@@ -101,9 +101,9 @@ def _reading(manifest: Manifest) -> Iterator[str]:
     yield "## How to read it\n"
     yield (
         "Any WebDataset reader will do. A sample of key `KEY` is `KEY.json` and its images `KEY.0.jpg`, `KEY.1.png` "
-        "and so on (JPEG or PNG, upright, without metadata). The JSON holds the `text` and, for each of the `images`, its "
-        "`position` (characters of the text before it), `member`, `width`, `height`, `url`, `alt` and `sha256`; and of "
-        "the page its `url`, `title`, `language`, `source` and the `scores` of all filters, so that one can be "
+        "and so on (JPEG or PNG, upright, without metadata). The JSON holds the `text` and, for each of the `images`, "
+        "its `position` (characters of the text before it), `member`, `width`, `height`, `url`, `alt` and `sha256`; "
+        "and of the page its `url`, `title`, `language`, `source` and the `scores` of all filters, so that one can be "
         "stricter without building again. In a sample of kind `pair` the image is `KEY.jpg` and the text `KEY.txt`.\n"
     )
     yield f"```python\n{_READ.format(pattern=pattern)}```\n"

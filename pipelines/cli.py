@@ -88,6 +88,9 @@ def build(
     )
     if not quiet:
         print_report(manifest, Console())
+    if not manifest.shards:
+        print(f"m3w: no document was left: `m3w report {output}` says which stages dropped them", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -103,6 +103,15 @@ def refuse_dangerous(options: Sequence[str]) -> None:
     for option in options:
         if option.startswith(("--direct_num_workers", "--direct_running_mode")):
             raise EngineError(f"{option}: give --workers N instead; it chooses the mode that loses nothing")
+    if unknown := unknown_options(options):
+        raise EngineError(f"Beam knows no option {', '.join(unknown)}; `m3w build` takes its own options before `--`")
+
+
+def unknown_options(options: Sequence[str]) -> list[str]:
+    """Names of the options that no part of Beam knows: Beam itself would only log them."""
+    parsed = PipelineOptions(list(options))
+    known = parsed.get_all_options().keys()
+    return sorted(parsed.get_all_options(retain_unknown_options=True).keys() - known)
 
 
 def _provision(options: PipelineOptions) -> Any:

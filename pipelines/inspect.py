@@ -177,7 +177,8 @@ def _totals(summary: Summary) -> Iterator[tuple[str, str]]:
         return ", ".join(f"{printable(name) or '(none)'} {count:,}" for name, count in counts.items())
 
     each = f", {summary.words / summary.samples:,.0f} a document" if summary.samples else ""
-    yield "samples", f"{summary.samples:,}  ({listed(summary.kinds)}; {listed(summary.splits)})"
+    kinds = f"  ({listed(summary.kinds)}; {listed(summary.splits)})" if summary.samples else ""
+    yield "samples", f"{summary.samples:,}{kinds}"
     if summary.images:
         yield "images", f"{summary.images:,}, {summary.images / max(summary.samples, 1):.1f} a document"
     if summary.videos:

@@ -19,10 +19,10 @@ from schemas.strict import StrictError, from_plain
 
 KINDS = {
     "record": "records of the input",
-    "media": "images that the input holds",
+    "media": "images in the input",
     "page": "pages",
-    "image_use": "places of images in pages",
-    "image_url": "addresses of images",
+    "image_use": "places of images",
+    "image_url": "image addresses",
     "image": "different images",
     "sample": "samples",
 }

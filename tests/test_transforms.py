@@ -73,7 +73,9 @@ def test_within_cap(count: int, cap: int, kept: bool) -> None:
     assert within_cap(count, cap) is kept
 
 
-@given(st.lists(st.text(st.characters(whitelist_categories=["L", "N"]), min_size=1)), st.sampled_from([" ", "\n", "\t "]))
+@given(
+    st.lists(st.text(st.characters(whitelist_categories=["L", "N"]), min_size=1)), st.sampled_from([" ", "\n", "\t "])
+)
 def test_text_digest_looks_at_words_only(words: list[str], space: str) -> None:
     assert text_digest(" ".join(words)) == text_digest(f"{space}{space.join(words)}{space}")
     assert text_digest(" ".join(words)) != text_digest(" ".join([*words, "more"]))
