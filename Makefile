@@ -13,7 +13,7 @@ DEMO_PAGE := build/demo/index.html
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-full lint bench clean distclean
+.PHONY: help demo test test-full lint docs bench clean distclean
 
 help: ## What can be made (this)
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -41,6 +41,9 @@ lint: $(VENV)/.stamp-dev ## Lint, format and types only
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/.stamp-dev ## Make the tables of the documentation anew
+	$(BIN)/python -m docs.tables
+
 bench: $(VENV)/.stamp-dev ## Run the benchmarks; results go to benchmarks/results
 	$(BIN)/python -m benchmarks.run
 
@@ -57,10 +60,11 @@ $(BIN)/python:
 
 # pip itself comes first: the one that Python brings may not know dependency groups.
 $(VENV)/.stamp-run: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet -e ".[safety]"
+	@echo "Installing into $(VENV), about a minute, once ..."
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --quiet -e ".[safety]"
 	@touch $@
 
 $(VENV)/.stamp-dev: pyproject.toml $(VENV)/.stamp-run
-	$(BIN)/python -m pip install --quiet --group dev
+	@$(BIN)/python -m pip install --quiet --quiet --group dev
 	@touch $@

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from benchmarks.corpus import load_templates, write_corpus
 from benchmarks.machine import ROOT, say
 
 SAMPLE_SECONDS = 0.2
+JOBS = ("scan", "select", "fetch", "write", "publish")
+"""The jobs of a build in order; it says on stderr when one has ended."""
 
 
 @dataclass(frozen=True)
@@ -81,16 +83,20 @@ def run_build(recipe: str | Path, corpus: Path, output: Path, workers: int) -> B
     """
     shutil.rmtree(output, ignore_errors=True)
     command = [sys.executable, "-m", "pipelines.cli", "build", str(recipe), "--input", str(corpus)]
-    command += ["--output", str(output), "--workers", str(workers), "--offline", "--keep-work", "--quiet"]
+    command += ["--output", str(output), "--workers", str(workers), "--offline", "--keep-work"]
     begin = time.monotonic()
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    sampler = Sampler(process.pid, lambda: job_of(output))
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    sampler = Sampler(process.pid)
     sampler.start()
-    _, errors = process.communicate()
+    errors: list[str] = []
+    for line in process.stderr or ():
+        errors.append(line)
+        sampler.job_ended(line.partition(" ")[0])
+    process.wait()
     seconds = time.monotonic() - begin
     sampler.stop()
     if process.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {errors[-2000:]}")
+        raise RuntimeError(f"{' '.join(command)}: {''.join(errors)[-2000:]}")
     run = json.loads((output / "run.json").read_text())
     totals = json.loads((output / "report.json").read_text())["totals"]
     result = BuildRun(
@@ -110,28 +116,12 @@ def run_build(recipe: str | Path, corpus: Path, output: Path, workers: int) -> B
     return result
 
 
-def job_of(output: Path) -> str:
-    """What a build is at, seen from the newest of its done-folders and progress-folders."""
-    done = output / "work" / "done"
-    if not done.exists():
-        return "scan"
-    if (done / "shards").exists() or (output / "shards").exists():
-        return "shards"
-    shuffles = done / "shuffles"
-    finished = {path.name.split(".")[0] for path in shuffles.glob("*.json")} if shuffles.exists() else set()
-    if (done / "fetch").exists():
-        return "write"
-    if "fetch_plan" in finished:
-        return "fetch"
-    return "select" if (output / "work" / "facts" / "pages_by_text").exists() or finished else "scan"
-
-
 class Sampler(threading.Thread):
     """Notes every so often what a process and all below it take together."""
 
-    def __init__(self, pid: int, job: Callable[[], str]) -> None:
+    def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
-        self.root, self.job = psutil.Process(pid), job
+        self.root, self.job = psutil.Process(pid), JOBS[0]
         self.peak = self.peak_processes = 0
         self.peak_job = ""
         self.job_peaks: dict[str, int] = {}
@@ -141,10 +131,15 @@ class Sampler(threading.Thread):
         while not self._ended.wait(SAMPLE_SECONDS):
             processes = family(self.root)
             used = sum(map(memory_of, processes))
-            job = self.job()
+            job = self.job
             self.job_peaks[job] = max(self.job_peaks.get(job, 0), used)
             if used > self.peak:
                 self.peak, self.peak_job, self.peak_processes = used, job, len(processes)
+
+    def job_ended(self, name: str) -> None:
+        """The job of this name has ended and the next begins; anything else is no job."""
+        if name in JOBS[:-1]:
+            self.job = JOBS[JOBS.index(name) + 1]
 
     def stop(self) -> None:
         self._ended.set()

@@ -5,7 +5,7 @@ import platform
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -42,7 +42,6 @@ class Result:
     tables: Sequence[Table]
     notes: Sequence[str] = ()
     """What a reader needs to judge the figures."""
-    began: float = field(default_factory=time.time)
 
 
 def describe_machine() -> list[tuple[str, str]]:
@@ -62,18 +61,19 @@ def busy_share(seconds: float = 1.0) -> float:
     return psutil.cpu_percent(seconds) / 100
 
 
-def write_result(folder: Path, result: Result, command: Sequence[str], busy: float) -> Path:
+def write_result(folder: Path, result: Result, command: Sequence[str], began: float, busy: float) -> Path:
     """Writes `<folder>/<name>.md`: the question, the machine, the command and the tables.
 
     Args:
         command: arguments of `python -m benchmarks.run` that take these figures again.
+        began: when the benchmark began, seconds since 1970.
         busy: what `busy_share` said before the benchmark began.
     """
-    date = time.strftime("%Y-%m-%d", time.gmtime(result.began))
+    date = time.strftime("%Y-%m-%d", time.gmtime(began))
     facts = [
         *describe_machine(),
         ("other load", f"{busy:.0%} of all cores when it began"),
-        ("date", f"{date}, took {time.time() - result.began:.0f} s"),
+        ("date", f"{date}, took {time.time() - began:.0f} s"),
         ("command", f"`python -m benchmarks.run {' '.join(command)}`"),
     ]
     parts = [f"# {result.name}\n\n{result.question}\n"]

@@ -91,9 +91,13 @@ def type_name(kind: Any) -> str:
 
 def markdown(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
-    return "".join(
-        "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in row) + " |\n" for row in lines
-    )
+    return "".join("| " + " | ".join(escaped(cell) for cell in row) + " |\n" for row in lines)
+
+
+def escaped(cell: str) -> str:
+    """A cell in one line; what looks like a tag stays text, but for a cell that is code."""
+    line = " ".join(cell.split()).replace("|", "\\|")
+    return line if line.startswith("`") else line.replace("<", "&lt;")
 
 
 if __name__ == "__main__":

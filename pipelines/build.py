@@ -273,7 +273,7 @@ class _Build:
     def for_each(self, job: str, function: Callable[..., None], units: Sequence[dict[str, Any]], total: int) -> None:
         paths.delete_tree(self.work.path("progress", job))
         with self.progress.watching(job, self.work, total):
-            self.engine.run(job, lambda pipeline: pipeline | ForEachUnit(function, units), heavy=True)
+            self.engine.run(job, lambda pipeline: pipeline | ForEachUnit(function, units), heavy=len(units) > 1)
 
     def ledger_digest(self) -> str:
         """Of the outcome of every address that was wanted, whatever their order: the sum of the rows' digests."""

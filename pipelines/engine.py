@@ -7,6 +7,8 @@ silently (`docs/architecture.md`, tests/test_engine.py): the timer is switched o
 is refused.
 """
 
+import shlex
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,6 +18,7 @@ from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions, 
 from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner import fn_runner, worker_handlers
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
+from apache_beam.transforms.environments import EmbeddedPythonEnvironment, SubprocessSDKEnvironment
 
 Build = Callable[[Any], Any]
 """Adds the transforms of a job to a pipeline."""
@@ -49,13 +52,13 @@ class LocalEngine:
         refuse_dangerous(self.options)
 
     def run(self, name: str, build: Build, heavy: bool) -> None:
-        parallel = heavy and self.workers > 1
-        mode = "multi_processing" if parallel else "in_memory"
-        count = self.workers if parallel else 1
-        options = PipelineOptions(
-            [f"--direct_running_mode={mode}", f"--direct_num_workers={count}", *self.options], runner="FnApiRunner"
-        )
-        runner = fn_runner.FnApiRunner(provision_info=_provision(options))
+        count = self.workers if heavy else 1
+        options = PipelineOptions([f"--direct_num_workers={count}", *self.options], runner="FnApiRunner")
+        environment = EmbeddedPythonEnvironment.default()
+        if count > 1:
+            command = f"{shlex.quote(sys.executable)} -m pipelines.worker"
+            environment = SubprocessSDKEnvironment.from_command_string(command)
+        runner = fn_runner.FnApiRunner(environment, provision_info=_provision(options))
         worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = 0  # size-based flush only: the timed one loses elements
         with beam.Pipeline(runner=runner, options=options) as pipeline:
             build(pipeline)

@@ -81,7 +81,7 @@ def report_for(path: str) -> Report:
 def print_report(found: Manifest | Report, console: Console) -> None:
     """The funnel as a table, one section for each kind of thing, then the totals."""
     report = report_of(found) if isinstance(found, Manifest) else found
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, header_style="bold")
     table.add_column("stage", no_wrap=True, min_width=24)
     table.add_column("in", justify="right", no_wrap=True)
     table.add_column("dropped", overflow="fold")

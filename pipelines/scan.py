@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from dedup.exact import text_digest
@@ -147,8 +147,9 @@ class _Scan:
 
 
 def seconds(date: str) -> int:
-    """Seconds since 1970 of an ISO 8601 date; 0 if there is none or it cannot be read."""
+    """Seconds since 1970 of an ISO 8601 date, in UTC if it names no zone; 0 if there is none or it cannot be read."""
     try:
-        return int(datetime.fromisoformat(date).timestamp())
+        found = datetime.fromisoformat(date)
+        return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
     except ValueError:
         return 0

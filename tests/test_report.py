@@ -66,7 +66,7 @@ def test_print_report_rows(tmp_path: Path) -> None:
 
 def test_print_report_fits_100_columns_at_the_size_of_the_paper(tmp_path: Path) -> None:
     manifest = build(tmp_path)
-    huge = {f"duplicate_paragraph_char{n}": 10**7 + n for n in range(12)}
+    huge = {f"duplicate_paragraph_char{n:x}": 10**7 + n for n in range(12)}
     row = FunnelRow(kind="image_use", stage="gopher_repetition", into=10**9, out=10**9 - 12 * 10**7 - 66, dropped=huge)
     text = shown(replace(manifest, funnel=(*manifest.funnel, row)))
     assert max(map(len, text.splitlines())) <= 100
