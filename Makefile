@@ -41,7 +41,8 @@ lint: $(VENV)/.stamp-dev ## Lint, format and types only
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-docs: $(VENV)/.stamp-dev ## Make the tables of the documentation anew
+# docs/images/demo.png: chromium --headless --window-size=1100,860 --screenshot=docs/images/demo.png file://$PWD/build/demo/index.html
+docs: $(VENV)/.stamp-dev demo ## Make the tables of the documentation anew, from the code and from the demo
 	$(BIN)/python -m docs.tables
 
 bench: $(VENV)/.stamp-dev ## Run the benchmarks; results go to benchmarks/results

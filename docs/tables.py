@@ -1,24 +1,33 @@
-"""Tables of the documentation that are made from the code: `python -m docs.tables` writes them anew.
+"""Parts of the documentation that are made from the code and from the demo: `make docs` writes them anew.
 
 They stand between `<!-- made by docs/tables.py: NAME -->` and `<!-- end -->`. tests/test_readme.py compares them.
 """
 
+import json
 import re
 import typing
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from pipelines.facts import LedgerRow
 from pipelines.recipe import Recipe, load_recipe, values
+from pipelines.report import print_report, report_for
 from schemas.document import Document, Image, Source, Video
 from schemas.json_schema import field_docs
 from schemas.manifest import FunnelRow, Input, Manifest, Shard
 from schemas.rejection import DeadLetter
+from schemas.shard import read_shard, sample_json
 from schemas.strict import field_types
 
-FOLDER = Path(__file__).parent
-PAGES = ("data-format.md", "recipes.md")
+ROOT = Path(__file__).parents[1]
+DEMO = ROOT / "build/demo/m3w"
+PAGES = ("README.md", "docs/data-format.md", "docs/recipes.md")
+EXAMPLE_URL = "https://scikit-image.org/docs/0.19.x/auto_examples/edges/plot_convex_hull.html"
+EXAMPLE_SCORES = ("language.score", "gopher_quality.words", "gopher_repetition.top_2_gram", "text_safety.flagged_share")
 RECORDS = {
     "document": (Document, ("slots",)),
     "source": (Source, ()),
@@ -35,14 +44,47 @@ _MADE = re.compile(r"(<!-- made by docs/tables\.py: (\w+) -->\n).*?(<!-- end -->
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
-def filled(text: str) -> str:
-    """A page with its tables made anew."""
-    return _MADE.sub(lambda match: match[1] + "\n" + table(match[2]) + "\n" + match[3], text)
+def filled(text: str, demo: Path | None) -> str:
+    """A page with its parts made anew; those of the demo stay as they are where no demo was built."""
+
+    def made(match: re.Match[str]) -> str:
+        name = match[2]
+        if name.startswith("demo_"):
+            return match[0] if demo is None else f"{match[1]}\n{from_demo(name, demo)}\n{match[3]}"
+        return f"{match[1]}\n{recipe_tables() if name == 'recipe' else record_table(name)}\n{match[3]}"
+
+    return _MADE.sub(made, text)
 
 
-def table(name: str) -> str:
-    if name == "recipe":
-        return recipe_tables()
+def from_demo(name: str, demo: Path) -> str:
+    """A fenced block with what `make demo` shows."""
+    if name == "demo_sample":
+        return f"```json\n{example(demo)}\n```\n"
+    console = Console(file=StringIO(), width=100)
+    print_report(report_for(str(demo)), console)
+    lines = [line.rstrip() for line in console.file.getvalue().strip("\n").splitlines()]  # type: ignore[attr-defined]
+    if name == "demo_pages":
+        head = next(n for n, line in enumerate(lines) if line.startswith(" stage"))
+        start = lines.index(" pages")
+        lines = [*lines[head : head + 2], *lines[start : lines.index("", start)], "", lines[-1]]
+    text = "\n".join(lines).strip("\n")
+    return f"```text\n{text}\n```\n"
+
+
+def example(demo: Path) -> str:
+    """The JSON of a sample of the demo, with most of its scores left out."""
+    for shard in sorted(demo.glob("shards/*.tar")):
+        with shard.open("rb") as stream:
+            for sample in read_shard(stream):
+                if sample.document.url == EXAMPLE_URL:
+                    value = sample_json(sample.document)
+                    value["scores"] = {key: value["scores"][key] for key in EXAMPLE_SCORES}
+                    return json.dumps(value, indent=1, ensure_ascii=False)
+    raise ValueError(f"{EXAMPLE_URL} is not in the demo any more: choose another example")
+
+
+def record_table(name: str) -> str:
+    """The fields of a record."""
     cls, left_out = RECORDS[name]
     kinds = typing.get_type_hints(cls)
     docs = field_docs(cls)
@@ -102,5 +144,5 @@ def escaped(cell: str) -> str:
 
 if __name__ == "__main__":
     for page in PAGES:
-        path = FOLDER / page
-        path.write_text(filled(path.read_text()))
+        path = ROOT / page
+        path.write_text(filled(path.read_text(), DEMO if (DEMO / "_SUCCESS").exists() else None))

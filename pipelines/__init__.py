@@ -1,5 +1,5 @@
 """How data flows: from a crawl to shards, in four jobs (scan, select, fetch, write).
 
-`m3w` is the list of what happens to a page, `build` runs the jobs in turn, `stage` is the seam to Apache Beam, `cli` the
-command. Imports `schemas` and `dedup`.
+`m3w` is the list of what happens to a page, `build` runs the jobs in turn, `stage` is the seam to Apache Beam,
+`cli` the command. Imports `schemas` and `dedup`.
 """

@@ -85,6 +85,8 @@ def account_shuffle(funnel: Funnel, work: Work, shuffle: Shuffle) -> None:
         if fan.after:
             out += sum(sum(reasons.values()) for (kind, _), reasons in dropped.items() if kind == fan.becomes)
         funnel.fan(fan.kind, fan.becomes, out)
+        if fan.expected:
+            funnel.check(fan.becomes, rows_of(work, *fan.expected), shuffle.name)
     for kind, stage in shuffle.drops:
         funnel.drop(kind, stage, dropped.get((kind, stage), {}))
     for leaves in shuffle.leaves:

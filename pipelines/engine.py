@@ -9,13 +9,19 @@ is refused.
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import apache_beam as beam
+import grpc
 from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions, StandardOptions
-from apache_beam.portability.api import beam_provision_api_pb2
+from apache_beam.portability import python_urns
+from apache_beam.portability.api import beam_fn_api_pb2, beam_provision_api_pb2
+from apache_beam.runners.portability import local_job_service
 from apache_beam.runners.portability.fn_api_runner import fn_runner, worker_handlers
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from apache_beam.transforms.environments import EmbeddedPythonEnvironment, SubprocessSDKEnvironment
@@ -60,8 +66,52 @@ class LocalEngine:
             environment = SubprocessSDKEnvironment.from_command_string(command)
         runner = fn_runner.FnApiRunner(environment, provision_info=_provision(options))
         worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = 0  # size-based flush only: the timed one loses elements
-        with beam.Pipeline(runner=runner, options=options) as pipeline:
+        with _without_broken_calls(), beam.Pipeline(runner=runner, options=options) as pipeline:
             build(pipeline)
+
+
+WORKER_ENDED = (
+    "a worker process ended before its work did (killed, or out of memory?); "
+    "the same command goes on where it stood, with fewer --workers if memory was short"
+)
+
+
+@worker_handlers.WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)
+class WatchedWorkerHandler(worker_handlers.SubprocessSdkWorkerHandler):
+    """Takes the place of Beam's, which waits for ever for the answers of a worker process that has died."""
+
+    closing = False
+
+    def start_worker(self) -> None:
+        command, control = self._worker_command_line, self.control_address
+        self.worker = local_job_service.SubprocessSdkWorker(command, control, self.provision_info, self.worker_id)
+        self.worker_thread = threading.Thread(name="run_worker", target=self._work, daemon=True)
+        self.worker_thread.start()
+
+    def _work(self) -> None:
+        try:
+            self.worker.run()
+        except RuntimeError as error:
+            why = f"{WORKER_ENDED}: {error}"
+            while not self.closing:
+                for number, future in list(self.control_conn._futures_by_id.items()):
+                    future.set(beam_fn_api_pb2.InstructionResponse(instruction_id=number, error=why))
+                time.sleep(0.1)
+
+    def close(self) -> None:
+        self.closing = True
+        super().close()
+
+
+@contextmanager
+def _without_broken_calls() -> Iterator[None]:
+    """Keeps the tracebacks of Beam's own threads off the terminal: a lost connection is an error of the job anyway."""
+    usual = threading.excepthook
+    threading.excepthook = lambda told: None if issubclass(told.exc_type, grpc.RpcError) else usual(told)
+    try:
+        yield
+    finally:
+        threading.excepthook = usual
 
 
 @dataclass

@@ -65,7 +65,7 @@ def report_json(manifest: Manifest) -> str:
 
 
 def publish_dead_letters(work: Work, output: str) -> None:
-    """Gathers the dead letters of all jobs into dead_letters/<stage>.jsonl, those of the scan by unit, others by key."""
+    """Gathers the dead letters of all jobs into dead_letters/<stage>.jsonl: of the scan by unit, of others by key."""
     with ExitStack() as stack:
         streams = {}
         for line in _lines(work):

@@ -1,7 +1,7 @@
 """Recipes: every threshold of a build in one TOML file, one table for each stage, read strictly.
 
-A recipe may say `extends = "m3w"` and give only what differs. The shipped recipes give every value, so that no
-threshold lives in code.
+A recipe may say `extends = "m3w"` (or the path of another recipe, seen from its own folder) and give only what
+differs. The shipped recipes give every value, so that no threshold lives in code.
 """
 
 import tomllib
@@ -94,8 +94,13 @@ def _tables(name: str, below: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
         own = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{where}: {error}") from error
-    base = own.pop("extends", None)
-    merged = _tables(base, (*below, name))[1] if base else {}
+    merged: dict[str, Any] = {}
+    if (base := own.pop("extends", None)) is not None:
+        if not isinstance(base, str):
+            raise RecipeError(f"{where}: extends: the name or path of one recipe is wanted, not {base!r}")
+        if base not in shipped():
+            base = str(Path(name).parent / base)
+        merged = _tables(base, (*below, name))[1]
     for table, values in own.items():
         merged[table] = {**merged.get(table, {}), **values} if isinstance(values, Mapping) else values
     return where, merged
@@ -144,7 +149,7 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return to_json(value)
+        return to_json(value).replace("\x7f", "\\u007f")  # JSON lets DEL stand as it is, TOML does not
     if isinstance(value, list):
         return f"[{', '.join(map(_toml_value, value))}]"
     return repr(value)

@@ -67,7 +67,7 @@ def shuffles(recipe: Recipe) -> list[Shuffle]:
             reads=(Read(USES, cap),),
             decide=partial(useful_images, recipe),
             writes=(USES_KEPT,),
-            fans=(Fan("page", "image_use", USES),),
+            fans=(Fan("page", "image_use", USES, expected=(PAGES_UNIQUE, "image_count")),),
             drops=(("image_use", "image_frequency"), ("image_use", "image_url")),
             leaves=(Leaves("image_use", USES_KEPT),),
         ),

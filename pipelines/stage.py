@@ -176,6 +176,8 @@ class Fan(NamedTuple):
     """Its rows are the things that came out, ..."""
     after: bool = False
     """... except those that the shuffle itself drops: `facts` is written after that."""
+    expected: tuple[FactSet, str] | None = None
+    """Facts and column whose sum (or number, without a column) must be as many: what was lost on the way shows here."""
 
 
 class Leaves(NamedTuple):

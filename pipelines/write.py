@@ -84,7 +84,7 @@ def shard_shuffle(counts: Mapping[str, int]) -> Shuffle:
         reads=(Read(SAMPLES, 1),),
         decide=partial(to_shard, counts),
         writes=(SHARDS,),
-        fans=(Fan("page", "sample", SHARDS),),
+        fans=(Fan("page", "sample", SHARDS, expected=(SAMPLES, "")),),
         leaves=(Leaves("sample", SHARDS), Leaves("image_use", SHARDS, "image_count")),
     )
 

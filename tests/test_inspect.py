@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from dataclasses import replace
+from hashlib import sha256
 from html.parser import HTMLParser
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -188,6 +189,9 @@ def test_html_loads_nothing(tmp_path: Path) -> None:
     assert all((img["src"] or "").startswith("data:image/jpeg;base64,") for img in parsed.named("img"))
     policy = [meta for meta in parsed.named("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
     assert [meta["content"] for meta in policy] == [POLICY]
+    style = re.search("<style>(.*)</style>", (tmp_path / "page.html").read_text(), re.DOTALL)
+    assert style is not None
+    assert f"'sha256-{base64.b64encode(sha256(style[1].encode()).digest()).decode()}'" in POLICY
     assert "default-src 'none'" in POLICY
     assert "url(" not in STYLE
 
@@ -199,7 +203,7 @@ def test_html_of_a_hostile_page_is_text(tmp_path: Path) -> None:
     made = page(1, [HOSTILE, picture(64, 64, 1)], url=f"javascript:{HOSTILE}", title=HOSTILE, language=HOSTILE)
     document = made.document
     image = replace(document.images[0], alt=HOSTILE, url=f"https://x/{HOSTILE}")
-    document = replace(document, slots=(document.slots[0], image), scores={HOSTILE: 1.0}, split=HOSTILE)
+    document = replace(document, slots=(document.slots[0], image), scores={f"a.{HOSTILE}": 1.0}, split=HOSTILE)
     document = replace(document, source=replace(document.source, file=HOSTILE, date=HOSTILE))
     write_shard(tmp_path / "a.tar", [Sample(document, made.members)])
     write_html([str(tmp_path / "a.tar")], str(tmp_path / "page.html"), limit=1)

@@ -9,8 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-
-from tests.datasets import picture
+from crawls import cut, small
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("schemas", "dedup", "pipelines", "flamingo_model")
@@ -21,7 +20,7 @@ MAY_IMPORT = {
     "flamingo_model": {"schemas"},
 }
 BEAM_AT_IMPORT = {"pipelines.stage", "pipelines.engine", "dedup.transforms"}
-BEAM_WHEN_CALLED = {"pipelines.store.paths"}
+BEAM_WHEN_CALLED = {"pipelines.store.paths", "pipelines.worker"}
 NOT_IN_SCHEMAS = {"apache_beam", "torch", "lxml", "bs4", "PIL", "pyarrow", "numpy", "fastwarc"}
 MAX_LINES = 400
 
@@ -208,14 +207,10 @@ def test_commands_without_torch(arguments: list[str]) -> None:
 
 
 def test_data_is_built_read_and_verified_without_torch(tmp_path: Path) -> None:
-    recipe, site, out = tmp_path / "small.toml", tmp_path / "site", tmp_path / "out"
-    recipe.write_text('extends = "m3w"\n[image_safety]\nscorer = "none"\n')
-    site.mkdir()
-    for number, words in enumerate(("An apple tree", "A walnut tree")):
-        text = " ".join(f"<p>{words} of that year had {n} leaves, and the wind went to see it.</p>" for n in range(9))
-        (site / f"{number}.html").write_text(f'<title>Trees</title><main>{text}<img src="{number}.jpg">{text}</main>')
-        (site / f"{number}.jpg").write_bytes(picture(160, 120, number))
-    build = ["build", str(recipe), "--input", str(site), "--output", str(out), "--offline"]
+    recipe, out = tmp_path / "small.toml", tmp_path / "out"
+    recipe.write_text('extends = "demo"\n[image_safety]\nscorer = "none"\n')
+    crawl = cut(tmp_path / "crawl.warc.gz", small)
+    build = ["build", str(recipe), "--input", str(crawl), "--output", str(out), "--offline"]
     for arguments in (build, ["inspect", str(out)], ["verify", str(out)]):
         done = run_blocked("torch,transformers,av", COMMAND, *arguments)
         assert done.returncode == 0, f"m3w {arguments[0]}: {done.stderr}"

@@ -60,10 +60,7 @@ SLOTS = st.lists(st.one_of(TEXTS.map(Text), images(), videos()), max_size=8).map
 @st.composite
 def samples(draw: st.DrawFn) -> Sample:
     kind = draw(st.sampled_from(["page", "pair", "clip"]))
-    if kind == "page":
-        slots = draw(SLOTS)
-    else:
-        slots = (draw(images() if kind == "pair" else videos()), Text(draw(TEXTS)))
+    slots = draw(SLOTS) if kind == "page" else (draw(images() if kind == "pair" else videos()), Text(draw(TEXTS)))
     members: dict[str, bytes] = {}
     named: list[Slot] = []
     number = 0

@@ -11,7 +11,7 @@ from pipelines.engine import LocalEngine
 from pipelines.facts import FactSet, partition
 from pipelines.stage import Dropped, Heartbeat, Out, Read, RunShuffle, Shuffle, Stage, Tally, run_stages
 from pipelines.store.work import Work
-from schemas.keys import digest
+from schemas.keys import bucket, digest
 from schemas.manifest import FunnelRow
 from schemas.rejection import DeadLetter, Rejected
 
@@ -221,7 +221,5 @@ def test_partitions_are_ranges_of_keys(count: int) -> None:
 
 
 def test_partition_and_bucket_do_not_depend_on_each_other() -> None:
-    from schemas.keys import bucket
-
     pairs = {(partition(key, 4), bucket(key, 4)) for key in (digest(str(n)) for n in range(400))}
     assert len(pairs) == 16

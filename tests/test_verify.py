@@ -156,8 +156,13 @@ def test_members_removed_and_added(tmp_path: Path) -> None:
     with tarfile.open(path, "a") as tar:
         tar.addfile(tarfile.TarInfo("__index__"), io.BytesIO())
         tar.addfile(tarfile.TarInfo(image.replace("0.jpg", "7.jpg")), io.BytesIO())
-    assert any("'__index__' belongs to no sample" in line for line in problems(path))
-    assert any("no sample of this key" in line or "cannot be decoded" in line for line in problems(path))
+        link = tarfile.TarInfo(linked := image.replace("0.jpg", "8.jpg"))
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+    found = problems(path)
+    assert any("'__index__' belongs to no sample" in line for line in found)
+    assert any(f"'{linked}' belongs to no sample" in line for line in found)
+    assert any("cannot be decoded" in line for line in found)
 
 
 @pytest.mark.parametrize(
@@ -381,6 +386,9 @@ def test_dead_letters_account_for_the_funnel(data_set: Path) -> None:
     assert "line 9: dead letter: missing kind" in found
     path.write_text("".join([lines[0].replace("gopher_quality", "other"), *lines[1:]]))
     assert "gopher_quality.jsonl: line 1: of stage 'other'" in problems(data_set)
+    crowd = {**json.loads(lines[0]), "count": 6}
+    path.write_text("".join([json.dumps(crowd) + "\n", *lines[6:]]))
+    assert problems(data_set) == [], "one line may stand for many"
     for file in (data_set / "dead_letters").iterdir():
         file.unlink()
     assert problems(data_set) == []
