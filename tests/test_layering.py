@@ -159,7 +159,7 @@ BLOCKER = textwrap.dedent(
     class Blocked:
         def find_spec(self, name, path=None, target=None):
             if name.partition(".")[0] in BLOCKED:
-                raise ImportError(f"{name} is blocked by this test")
+                raise ModuleNotFoundError(f"{name} is blocked by this test", name=name)
     BLOCKED = set(sys.argv[1].split(","))
     sys.meta_path.insert(0, Blocked())
     """
