@@ -54,8 +54,8 @@ def measure(scratch: Path, quick: bool) -> Result:
             ),
         ),
         (
-            f"Pages of {IMAGES} image addresses each, with the images in the crawl; `addresses only`: without them, as if all "
-            "were to be fetched and none could be.",
+            f"Pages of {IMAGES} image addresses each, with the images in the crawl; `addresses only`: without them, as "
+            "if all were to be fetched and none could be.",
             f"PSS (what processes share counts once) of the command and all its children, every {SAMPLE_SECONDS} s; "
             "recipe m3w with no safety scorer (its network adds about the same to every worker, at any size).",
             "The columns of the jobs are the peaks in each of them, MB.",
