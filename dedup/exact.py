@@ -19,15 +19,6 @@ def keep_first(count: int, rows: Sequence[Any]) -> tuple[Any, Sequence[Any], int
     return rows[0], rows[1:], count - len(rows)
 
 
-def within_cap(count: int, cap: int) -> bool:
-    """Whether a thing that is used `count` times may be kept; a cap of 0 means no cap.
-
-    What is used more often than the cap is dropped everywhere, as OBELICS (arXiv 2306.16527) does with the addresses of
-    images: logos, buttons and tracking pixels go, and nothing depends on which use came first.
-    """
-    return cap == 0 or count <= cap
-
-
 def text_digest(text: str) -> str:
     """Key of a text: equal for texts that differ in white space only."""
     return digest("text", " ".join(text.split()))

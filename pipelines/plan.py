@@ -1,12 +1,13 @@
 """The plan of a build: what is read, with which recipe, in which parts. Fixed once, checked by every resume."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from pipelines.facts import to_json
+from pipelines.media.blocklist import load_blocklist
 from pipelines.recipe import Recipe, differences, values
 from pipelines.sources.html_folder import files_in
 from pipelines.sources.units import Unit
@@ -30,6 +31,8 @@ class Plan:
     recipe: Mapping[str, Any]
     """Every value in force, by table."""
     inputs: tuple[Input, ...]
+    lists: tuple[Input, ...]
+    """The files that the recipe names."""
     places: Mapping[str, str]
     """Where each input is, by its name."""
     units: tuple[Unit, ...]
@@ -39,13 +42,18 @@ class Plan:
 
 
 def make_plan(recipe: Recipe, units: Sequence[Unit], allowances: Sequence[str], bytes_per_partition: int) -> Plan:
-    """The plan of a new build."""
+    """The plan of a new build.
+
+    Raises:
+        PlanError: a list that the recipe names cannot be read.
+    """
     by_name = {unit.name: unit for unit in units}
     inputs = tuple(describe_input(unit) for _, unit in sorted(by_name.items()))
     size = sum(entry.bytes for entry in inputs)
     return Plan(
         recipe=values(recipe),
         inputs=inputs,
+        lists=tuple(describe_lists(recipe)),
         places={name: unit.path for name, unit in by_name.items()},
         units=tuple(units),
         partitions=max(1, -(-size // bytes_per_partition)),
@@ -65,6 +73,18 @@ def describe_input(unit: Unit) -> Input:
         total += size
         state.update(to_json([file.name, digest]).encode())
     return Input(name=name, bytes=total, sha256=state.hexdigest())
+
+
+def describe_lists(recipe: Recipe) -> Iterator[Input]:
+    """Size and digest of each list that the recipe names, after reading it once to see that it can be used."""
+    domains, blocklist = recipe.page_url.blocked_domains, recipe.blocklist
+    try:
+        load_blocklist(blocklist.digest_files, blocklist.phash_files, blocklist.phash_distance)
+        for path in (*filter(None, [domains]), *blocklist.digest_files, *blocklist.phash_files):
+            size, digest = digest_of(path)
+            yield Input(name=path, bytes=size, sha256=digest)
+    except (OSError, ValueError) as error:
+        raise PlanError(f"recipe {recipe.name}: a list of [page_url] or [blocklist] cannot be read: {error}") from error
 
 
 def save_plan(path: str, plan: Plan) -> None:
@@ -87,6 +107,11 @@ def check_same(old: Plan, new: Plan, output: str) -> None:
         names = sorted(name for name in {*one, *two} if one.get(name) != two.get(name))
         raise PlanError(
             f"{output} was started with other input ({', '.join(names)} differ). Use the same, or another output folder"
+        )
+    if old.lists != new.lists:
+        names = sorted({entry.name for entry in {*old.lists} ^ {*new.lists}})
+        raise PlanError(
+            f"{output} was started with other lists ({', '.join(names)} differ). Use these, or another output folder"
         )
     if old.allowances != new.allowances:
         raise PlanError(f"{output} was started with test flags {list(old.allowances)}, now {list(new.allowances)}")

@@ -32,6 +32,7 @@ def publish(
         recipe=plan.recipe,
         recipe_digest=recipe_digest(recipe),
         inputs=plan.inputs,
+        lists=plan.lists,
         ledger_digest=ledger_digest,
         test_allowances=plan.allowances,
         splits={

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from dedup.exact import keep_first, within_cap
+from dedup.exact import keep_first
 from dedup.transforms import Group
 from dedup.urls import image_url_key
 from pipelines.facts import (
@@ -44,7 +44,7 @@ Groups = Mapping[str, Group]
 
 def shuffles(recipe: Recipe) -> list[Shuffle]:
     """The shuffles of the job, in order."""
-    cap = recipe.image_frequency.limit(recipe.image_frequency.max_uses)
+    cap = recipe.image_frequency.max_uses
     return [
         Shuffle(
             "page_duplicates",
@@ -119,7 +119,7 @@ def useful_images(recipe: Recipe, _: str, groups: Groups) -> Result:
     """The places of one image address, unless they are too many or the address or size tells that it is no content."""
     total, uses = groups[USES.name]
     cap = recipe.image_frequency.max_uses
-    if not within_cap(total, cap):
+    if total > cap:
         detail = f"{total} uses, at most {cap}"
         yield DeadLetter(
             kind="image_use",

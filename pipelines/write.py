@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from dedup.exact import within_cap
 from dedup.transforms import Group
 from pipelines.facts import (
     IMAGES,
@@ -45,8 +44,7 @@ Groups = Mapping[str, Group]
 
 def image_shuffles(recipe: Recipe) -> list[Shuffle]:
     """From fetched images to samples."""
-    per_url = recipe.image_frequency.limit(recipe.image_frequency.max_uses)
-    per_image = recipe.image_frequency.limit(recipe.image_frequency.max_equal)
+    per_url, per_image = recipe.image_frequency.max_uses, recipe.image_frequency.max_equal
     return [
         Shuffle(
             "outcomes",
@@ -122,7 +120,7 @@ def frequent(recipe: Recipe, key: str, groups: Groups) -> Result:
     """All places of one image, unless they are too many."""
     total, uses = groups[USES_STORED.name]
     cap = recipe.image_frequency.max_equal
-    if within_cap(total, cap):
+    if total <= cap:
         yield Out(IMAGES, ImageFact(key, total))
         for use in uses:
             yield Out(USES_UNIQUE, use)

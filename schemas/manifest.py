@@ -70,6 +70,8 @@ class Manifest:
     """Every value in force, by table."""
     recipe_digest: str
     inputs: tuple[Input, ...]
+    lists: tuple[Input, ...]
+    """The files that the recipe names: lists of blocked domains and images."""
     ledger_digest: str
     """Of the outcome of every image URL that the data set asked for, whatever the order; see `store.ledger`."""
     test_allowances: tuple[str, ...]

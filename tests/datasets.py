@@ -182,6 +182,7 @@ def build(folder: Path, samples: Sequence[Sample] | None = None, counts: Mapping
         recipe=RECIPE,
         recipe_digest=sha256(to_json(RECIPE).encode()).hexdigest()[:16],
         inputs=(Input(name="crawl.warc.gz", bytes=12345, sha256="ab" * 32),),
+        lists=(),
         ledger_digest="0" * 32,
         test_allowances=(),
         splits=splits,

@@ -28,6 +28,7 @@ def page(head: str, headers: dict[str, list[str]]) -> ParsedPage:
         ('<META NAME="Robots" CONTENT="index, NoImageAI">', {}, "noimageai"),
         ('<meta name="robots" content="noindex noai">', {}, "noai"),
         ('<meta name="googlebot" content="noai">', {}, ""),
+        ('<meta name="OpenM3W" content="noindex, noai">', {}, "noai"),
         ('<meta name="robots" content="max-snippet:5">', {}, ""),
         ('<meta name="description" content="noai">', {}, ""),
         ('<meta name="tdm-reservation" content="1">', {}, "tdm-reservation"),

@@ -202,13 +202,6 @@ def test_an_address_over_the_cap_is_dropped_everywhere(count: int, kept: int) ->
         assert [(letter.url, letter.detail) for letter in result.letters] == [(url, "4 uses, at most 3")]
 
 
-def test_without_a_cap_nothing_is_too_often() -> None:
-    recipe = replace(RECIPE, image_frequency=replace(RECIPE.image_frequency, max_uses=0))
-    uses = [use("https://x.example/photo.png", f"{n:032x}") for n in range(50)]
-    result = apply_shuffle(shuffles(recipe)[2], {USES.name: uses}, random.Random(1))
-    assert len(result.rows["uses_kept"]) == 50
-
-
 def test_the_cap_comes_before_the_rules_on_addresses() -> None:
     uses = [use("https://x.example/logo.png", f"{n:032x}") for n in range(2)]
     _, letters = rows_and_letters(useful_images(RECIPE, "", {USES.name: Group(2, uses)}))

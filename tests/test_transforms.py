@@ -6,7 +6,7 @@ from beam_testing import combined
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dedup.exact import keep_first, text_digest, within_cap
+from dedup.exact import keep_first, text_digest
 from dedup.transforms import SmallestRows
 from pipelines.engine import LocalEngine
 
@@ -66,11 +66,6 @@ def test_keep_first_counts_what_is_not_listed() -> None:
     assert keep_first(1, ["x"]) == ("x", [], 0)
     assert keep_first(3, ["x", "y", "z"]) == ("x", ["y", "z"], 0)
     assert keep_first(10, ["x", "y", "z"]) == ("x", ["y", "z"], 7)
-
-
-@pytest.mark.parametrize(("count", "cap", "kept"), [(1, 1, True), (2, 1, False), (10, 10, True), (10**9, 0, True)])
-def test_within_cap(count: int, cap: int, kept: bool) -> None:
-    assert within_cap(count, cap) is kept
 
 
 @given(

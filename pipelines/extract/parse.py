@@ -117,7 +117,7 @@ def opt_out_meta(page: ParsedPage) -> list[str]:
             tokens.append(f"{name}:{content}")
         elif name in ("robots", "x-robots-tag"):
             tokens += [token.strip() for token in content.lower().split(",") if token.strip()]
-        elif name == "tdm-reservation" or "bot" in name or name in ("google", "slurp", "bingpreview"):
+        elif name == "tdm-reservation" or "bot" in name or name in ("google", "slurp", "bingpreview", "openm3w"):
             tokens += [f"{name}:{token.strip()}" for token in content.lower().split(",") if token.strip()]
     return tokens
 

@@ -8,6 +8,7 @@ from pipelines.web.opt_out import page_opt_out
 from schemas.rejection import Rejected
 
 TDM = "tdm-reservation"
+US = "openm3w"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +31,12 @@ def respect_opt_out(page: ParsedPage, config: OptOutConfig) -> ParsedPage | Reje
 
 
 def _for_us(meta: Iterable[str]) -> Iterator[str]:
-    """The words for all robots; those for another one by name ("googlebot:noindex") hold for it alone."""
+    """The words for all robots and for us; those for another one ("googlebot:noindex") hold for it alone."""
     for entry in meta:
         name, colon, value = entry.partition(":")
         if not colon:
             yield from entry.split()
+        elif name == US:
+            yield from value.split()
         elif name == TDM and value.strip() == "1":
             yield TDM
