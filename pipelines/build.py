@@ -81,7 +81,7 @@ def build(recipe: Recipe, options: BuildOptions, engine: Engine, web: Web, progr
         if paths.exists(paths.join(output, "_SUCCESS")):
             progress.say(f"{output} is complete already; nothing to do (--fresh begins anew)")
             return read_manifest(paths.read_bytes(paths.join(output, "manifest.json")).decode(), "manifest.json")
-        paths.delete_unfinished(output)
+        paths.delete_unfinished(output, besides="media")  # another build may be writing there: see MediaStore
         run = _Build(recipe, plan, output, options, engine, web, progress)
         return run.run()
 

@@ -8,7 +8,7 @@ import logging
 import sys
 from enum import StrEnum
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -21,6 +21,7 @@ app.add_typer(recipe_app, name="recipe")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
 DataSet = Annotated[str, typer.Argument(help="A data set's folder.")]
+INTERRUPTED = 130
 
 
 class TestFlag(StrEnum):
@@ -230,17 +231,27 @@ def top(show_version: Annotated[bool, typer.Option("--version", help="Print the 
 def main() -> None:
     """Runs a command; a mistake that a person can mend is one line and exit code 2, damage is exit code 1."""
     logging.basicConfig(level=logging.ERROR)
+    for handler in logging.getLogger().handlers:  # Beam logs a Ctrl-C with its traceback
+        handler.addFilter(lambda record: "KeyboardInterrupt" not in record.getMessage())
     try:
         app()
     except (ValueError, FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
         print(f"m3w: {error}", file=sys.stderr)
         sys.exit(2)
     except (RuntimeError, OSError) as error:
+        if str(error).startswith("KeyboardInterrupt"):  # Beam makes another error of it
+            stopped()
         print(f"m3w: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("m3w: stopped; the same command goes on where it stood", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # typer makes this of it
+            stopped()
+        raise
+
+
+def stopped() -> NoReturn:
+    print("m3w: stopped; the same command goes on where it stood", file=sys.stderr)
+    sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

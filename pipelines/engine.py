@@ -7,6 +7,7 @@ silently (`docs/architecture.md`, tests/test_engine.py): the timer is switched o
 is refused.
 """
 
+import logging
 import shlex
 import sys
 import threading
@@ -62,12 +63,25 @@ class LocalEngine:
         options = PipelineOptions([f"--direct_num_workers={count}", *self.options], runner="FnApiRunner")
         environment = EmbeddedPythonEnvironment.default()
         if count > 1:
-            command = f"{shlex.quote(sys.executable)} -m pipelines.worker"
+            # exec: the shell that Beam starts it with becomes the worker, so that there is none to be left or to speak
+            command = f"exec {shlex.quote(sys.executable)} -m pipelines.worker"
             environment = SubprocessSDKEnvironment.from_command_string(command)
         runner = fn_runner.FnApiRunner(environment, provision_info=_provision(options))
         worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = 0  # size-based flush only: the timed one loses elements
-        with _without_broken_calls(), beam.Pipeline(runner=runner, options=options) as pipeline:
-            build(pipeline)
+        try:
+            with _quiet(), beam.Pipeline(runner=runner, options=options) as pipeline:
+                build(pipeline)
+        except RuntimeError as error:
+            raise RuntimeError(last_words(str(error))) from error
+
+
+def last_words(error: str) -> str:
+    """What a worker's exception says, without the traceback that Beam makes a part of the message."""
+    if "Traceback (most recent call last):" not in error:
+        return error
+    lines = error.rstrip().splitlines()
+    framed = max(number for number, line in enumerate(lines) if line.startswith(("  ", "Traceback ")))
+    return "\n".join(lines[framed + 1 :]) or error
 
 
 WORKER_ENDED = (
@@ -104,14 +118,18 @@ class WatchedWorkerHandler(worker_handlers.SubprocessSdkWorkerHandler):
 
 
 @contextmanager
-def _without_broken_calls() -> Iterator[None]:
-    """Keeps the tracebacks of Beam's own threads off the terminal: a lost connection is an error of the job anyway."""
+def _quiet() -> Iterator[None]:
+    """Keeps Beam's tracebacks off the terminal, its threads' and those that it logs: the job raises what matters."""
     usual = threading.excepthook
     threading.excepthook = lambda told: None if issubclass(told.exc_type, grpc.RpcError) else usual(told)
+    logger = logging.getLogger("apache_beam")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
         threading.excepthook = usual
+        logger.setLevel(level)
 
 
 @dataclass

@@ -7,7 +7,10 @@ from hashlib import sha256
 from typing import Any
 
 from pipelines.facts import to_json
+from pipelines.filters.language import load_model
+from pipelines.filters.page_url import load_domains
 from pipelines.media.blocklist import load_blocklist
+from pipelines.media.safety import check_installed
 from pipelines.recipe import Recipe, differences, values
 from pipelines.sources.html_folder import files_in
 from pipelines.sources.units import Unit
@@ -45,8 +48,9 @@ def make_plan(recipe: Recipe, units: Sequence[Unit], allowances: Sequence[str], 
     """The plan of a new build.
 
     Raises:
-        PlanError: a list that the recipe names cannot be read.
+        PlanError: a list that the recipe names cannot be read, or a model that it asks for is not there.
     """
+    check_models(recipe)
     by_name = {unit.name: unit for unit in units}
     inputs = tuple(describe_input(unit) for _, unit in sorted(by_name.items()))
     size = sum(entry.bytes for entry in inputs)
@@ -75,16 +79,37 @@ def describe_input(unit: Unit) -> Input:
     return Input(name=name, bytes=total, sha256=state.hexdigest())
 
 
+def check_models(recipe: Recipe) -> None:
+    """Raises PlanError if the language model or the scorer of images is missing here: every page would fail for it."""
+    try:
+        check_installed(recipe.image_safety.scorer)
+        model = load_model(recipe.language)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise PlanError(f"recipe {recipe.name}: {error}") from error
+    try:
+        model.predict("a")
+    except ValueError as error:
+        raise PlanError(
+            "another package has put a `fasttext` in the place of ours, and it does not work with NumPy 2; "
+            "pip uninstall fasttext fasttext-wheel, then pip install --force-reinstall --no-deps fasttext-numpy2"
+        ) from error
+
+
 def describe_lists(recipe: Recipe) -> Iterator[Input]:
     """Size and digest of each list that the recipe names, after reading it once to see that it can be used."""
-    domains, blocklist = recipe.page_url.blocked_domains, recipe.blocklist
+    blocklist = recipe.blocklist
+    domains = [path for path in (recipe.page_url.blocked_domains, recipe.image_url.blocked_domains) if path]
     try:
         load_blocklist(blocklist.digest_files, blocklist.phash_files, blocklist.phash_distance)
-        for path in (*filter(None, [domains]), *blocklist.digest_files, *blocklist.phash_files):
+        for path in domains:
+            load_domains(path)
+        for path in dict.fromkeys((*domains, *blocklist.digest_files, *blocklist.phash_files)):
             size, digest = digest_of(path)
             yield Input(name=path, bytes=size, sha256=digest)
     except (OSError, ValueError) as error:
-        raise PlanError(f"recipe {recipe.name}: a list of [page_url] or [blocklist] cannot be read: {error}") from error
+        raise PlanError(
+            f"recipe {recipe.name}: a list of [page_url], [image_url] or [blocklist] cannot be read: {error}"
+        ) from error
 
 
 def save_plan(path: str, plan: Plan) -> None:

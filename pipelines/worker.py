@@ -1,13 +1,14 @@
-"""A worker process of the local engine: Beam's own, without the dozen lines that it prints at every start."""
+"""A worker process of the local engine: Beam's own, without the lines that it prints at every start and every error."""
 
 import logging
 import sys
 
 
 def main() -> None:
-    logging.disable(logging.WARNING)  # errors, and what the driver raises, still reach the terminal
-    from apache_beam.runners.worker import sdk_worker_main  # it warns as it is imported
+    logging.disable(logging.ERROR)  # what goes wrong with a unit is told by the driver, once
+    from apache_beam.runners.worker import sdk_worker, sdk_worker_main  # they warn as they are imported
 
+    sdk_worker.print = lambda *_, **__: None  # it prints the traceback that it also sends to the driver
     sdk_worker_main.main(sys.argv)
 
 

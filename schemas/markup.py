@@ -1,4 +1,4 @@
-"""The `<image>` and `<EOC>` rules (arXiv 2204.14198, section 3.2 and appendix A.3.2): render and its inverse.
+"""The `<image>` and `<EOC>` rules (arXiv 2204.14198v2, section 2.4 and appendix A.3.3): render and its inverse.
 
 `<image>` stands where an image or video stood. `<EOC>` (end of chunk) stands before every `<image>` but one at the very
 start, and at the end of the document. A pair renders as `<image>caption<EOC>`. Marks are known by position, never by

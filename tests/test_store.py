@@ -1,4 +1,6 @@
 import gzip
+import subprocess
+import sys
 import tarfile
 from hashlib import sha256
 from pathlib import Path
@@ -106,6 +108,14 @@ def test_what_a_killed_attempt_left_is_removed(tmp_path: Path) -> None:
     assert len(list((tmp_path / "a").iterdir())) == 2
     paths.delete_unfinished(str(tmp_path))
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["whole"]
+
+
+def test_unfinished_files_of_others_are_left_alone(tmp_path: Path) -> None:
+    for folder in ("media", "media-2", "work/media"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / ".file.1.tmp").touch()
+    paths.delete_unfinished(str(tmp_path), besides="media")
+    assert [path.parent.name for path in tmp_path.rglob(".*.tmp")] == ["media"]
 
 
 def test_a_range_is_whole_or_an_error(tmp_path: Path) -> None:
@@ -235,6 +245,79 @@ def test_packs_that_no_row_names_are_garbage(tmp_path: Path) -> None:
     left = {path.rsplit("/", 1)[1] for path in paths.list_files(f"{tmp_path}/packs")}
     assert left == {original, member}
     assert store.remove_garbage() == 0
+
+
+def files_below(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+
+
+def test_packs_of_another_build_survive_until_a_row_names_them(tmp_path: Path) -> None:
+    store, other = MediaStore(str(tmp_path)), MediaStore(str(tmp_path))
+    with PackWriter(store.pack_path("killed-0000.tar")) as pack:
+        pack.add("c.jpg", b"lost")
+    with Recorder(other) as recorder:
+        name, offset = recorder.keep("a.jpg", b"picture")
+        before = files_below(tmp_path)
+        assert len(before) == 2 and before[0].endswith(".tmp"), "a pack of a killed build, and one being written"
+        assert store.remove_garbage() == 0 and files_below(tmp_path) == before
+        assert recorder.pack is not None
+        recorder.pack.__exit__(None, None, None)  # published, and no ledger part names it yet
+        assert store.remove_garbage() == 0 and files_below(tmp_path) == [name, "killed-0000.tar"]
+        recorder.pack = None
+        recorder.record(row("u", name=name, offset=offset, length=7))
+    assert store.remove_garbage() == 1, "when nobody writes any more, what was killed goes"
+    (found,) = ledger_of(store)
+    assert paths.read_range(store.pack_path(found.name), found.offset, found.length) == b"picture"
+
+
+def test_rows_without_a_pack_are_guarded_too(tmp_path: Path) -> None:
+    store = MediaStore(str(tmp_path))
+    store.remove_garbage()
+    (tmp_path / "ledger").mkdir()
+    (tmp_path / "ledger" / ".x.parquet.1.tmp").touch()
+    with Recorder(MediaStore(str(tmp_path))) as recorder:
+        recorder.record(row("u", outcome="http_status"))
+        store.remove_garbage()
+        assert ".x.parquet.1.tmp" in files_below(tmp_path)
+        recorder.commit()
+        store.remove_garbage()
+        assert ".x.parquet.1.tmp" not in files_below(tmp_path), "between two parts nobody is in the way"
+        recorder.record(row("v", outcome="http_status"))
+    assert [r.url for r in ledger_of(store)] == ["u", "v"]
+
+
+def test_a_process_that_is_killed_leaves_no_lock(tmp_path: Path) -> None:
+    store = MediaStore(str(tmp_path))
+    code = """if True:
+        import sys
+        from pipelines.store.media import MediaStore, Recorder
+        recorder = Recorder(MediaStore(sys.argv[1]))
+        recorder.keep("a.jpg", b"picture")
+        print("kept", flush=True)
+        sys.stdin.read()
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"kept\n"
+        store.remove_garbage()
+        assert len(files_below(tmp_path)) == 1, "it is being written"
+        process.kill()
+    store.remove_garbage()
+    assert files_below(tmp_path) == []
+
+
+def test_a_part_that_cannot_be_written_leaves_no_lock(tmp_path: Path) -> None:
+    store = MediaStore(str(tmp_path))
+    with pytest.raises(Exception, match="int"), Recorder(store) as recorder:
+        pack, _ = recorder.keep("a.jpg", b"picture")
+        recorder.record(row("u", name=pack, offset=2**63))
+    assert store.remove_garbage() == 1 and files_below(tmp_path) == []
+
+
+def test_a_store_that_is_not_there_is_not_made_by_looking_for_garbage(tmp_path: Path) -> None:
+    assert MediaStore(str(tmp_path / "media")).remove_garbage() == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- the work folder -------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Quality rules of MassiveText (Rae et al. 2021, "Gopher", arXiv 2112.11446, appendix A.1.1)."""
+"""Quality rules of MassiveText (Rae et al. 2021, "Gopher", arXiv 2112.11446)."""
 
 import re
 from dataclasses import dataclass

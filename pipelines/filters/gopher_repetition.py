@@ -1,4 +1,4 @@
-"""Repetition rules of MassiveText (Rae et al. 2021, "Gopher", arXiv 2112.11446, appendix A.1.1 and Table A1).
+"""Repetition rules of MassiveText (Rae et al. 2021, "Gopher", arXiv 2112.11446, Table A1).
 
 The paper names what it measures and leaves some of it open. Here:
 - a line, paragraph or n-gram is a duplicate if the same one begins earlier in the document: the first is the original.

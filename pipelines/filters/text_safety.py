@@ -1,7 +1,7 @@
 """Share of a document's words that stand on a list of obscene words.
 
-Flamingo names no method for its text safety filter (arXiv 2204.14198, appendix A.3.1); share and value are those of
-OBELICS (arXiv 2306.16527, appendix A.2.4). The lists are LDNOOBW's, under CC BY 4.0: see data/ldnoobw/NOTICE.txt.
+Flamingo names no method for its text safety filter (arXiv 2204.14198v2, appendix A.3.1); share and value are those of
+OBELICS (arXiv 2306.16527). The lists are LDNOOBW's, under CC BY 4.0: see data/ldnoobw/NOTICE.txt.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

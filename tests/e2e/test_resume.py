@@ -1,0 +1,175 @@
+"""A build that is killed at any point goes on with the same command and gives the same bytes."""
+
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from builds import build_in, digests, m3w, start, unfinished, write_recipe
+from crawls import CRAWL
+
+from pipelines.facts import LEDGER, LedgerRow
+from pipelines.store.facts import read_rows
+
+
+def done(output: Path, job: str) -> dict[str, int]:
+    """The done-files of a job, with the times at which they were written."""
+    return {path.name: path.stat().st_mtime_ns for path in (output / "work" / "done" / job).glob("*.json")}
+
+
+@contextmanager
+def running(*arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """The command as a process group that does not outlive the block."""
+    process = start(*arguments)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def wait_until(process: subprocess.Popen[str], reached: Callable[[], object]) -> None:
+    while not reached():
+        if process.poll() is not None:
+            raise AssertionError(f"it ended before it was to be killed: {process.communicate()}")
+        time.sleep(0.001)
+
+
+def kill_group(process: subprocess.Popen[str]) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def finish(*arguments: object) -> None:
+    process = start(*arguments)
+    out, err = process.communicate(timeout=200)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_killed_in_each_job_and_resumed(reference: Path, crawl: Path, recipe: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    command = ("build", recipe, "--input", crawl, "--output", output, "--offline", "--quiet", "--keep-work")
+    with running(*command) as process:
+        wait_until(process, lambda: len(done(output, "scan")) >= 3)
+        os.killpg(process.pid, signal.SIGSTOP)
+        code, _, error = m3w(*command)
+        assert (
+            code == 2 and error == f"m3w: another build is writing to {output}; wait for it, or give another folder\n"
+        )
+        kill_group(process)
+    scanned = done(output, "scan")
+    assert len(scanned) < 20 and not done(output, "shuffles")
+
+    packs = output / "work" / "media" / "packs"
+    with running(*command) as process:
+        wait_until(process, lambda: list(packs.glob("*.tmp")))  # an image was encoded, and no ledger names it yet
+        kill_group(process)
+    assert done(output, "scan").items() >= scanned.items(), "what was committed is not done again"
+    scanned, selected = done(output, "scan"), done(output, "shuffles")
+    assert unfinished(output) and "all.json" not in done(output, "fetch")
+
+    with running(*command) as process:
+        wait_until(process, lambda: done(output, "shards"))
+        kill_group(process)
+    written, ledger = (
+        done(output, "shards"),
+        {path: path.stat().st_mtime_ns for path in output.glob("work/media/ledger/*")},
+    )
+    shards = sum(name.startswith("shards/") for name in digests(reference))
+    assert 1 <= len(written) < shards and not (output / "_SUCCESS").exists() and ledger
+
+    finish(*command)
+    assert digests(output) == digests(reference)
+    assert unfinished(output) == []
+    assert done(output, "scan") == scanned
+    assert done(output, "shards").items() >= written.items()
+    assert {path: path.stat().st_mtime_ns for path in output.glob("work/media/ledger/*")} == ledger
+    kept = {name: at for name, at in selected.items() if not name.startswith("fetch_plan.")}
+    assert kept and done(output, "shuffles").items() >= kept.items()
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A recipe, and the whole demo crawl built with it by one worker in memory."""
+    folder = tmp_path_factory.mktemp("large")
+    recipe = write_recipe(folder / "test.toml", shards={"max_bytes": 1_000_000})
+    return recipe, build_in(folder / "out", CRAWL, recipe)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("job", ["scan", "fetch", "shards"])
+def test_two_workers_killed_in_a_job(job: str, large: tuple[Path, Path], tmp_path: Path) -> None:
+    """Also of the fetch, of which the whole demo crawl has several units: what they committed is not done again."""
+    recipe, reference = large
+    output = tmp_path / "out"
+    command = ("build", recipe, "--input", CRAWL, "--output", output, "--offline", "--quiet", "--keep-work")
+    with running(*command, "--workers", 2) as process:
+        wait_until(process, lambda: done(output, job))
+        kill_group(process)
+    assert not (output / "_SUCCESS").exists()
+    ledger = set(output.glob("work/media/ledger/*"))
+    assert ledger or job == "scan"
+    finish(*command, "--workers", 2)
+    assert digests(output) == digests(reference)
+    assert unfinished(output) == []
+    parts = set(output.glob("work/media/ledger/*"))
+    assert parts >= ledger
+    addresses = Counter(LedgerRow._make(row).url_key for part in parts for row in read_rows(str(part), LEDGER.row))
+    assert addresses and set(addresses.values()) == {1}, "an address that was worked off is not asked for again"
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The worker processes themselves, without a shell that may have started them."""
+    below = psutil.Process(process.pid).children(recursive=True)
+    return [child for child in below if "pipelines.worker" in child.cmdline() and "python" in child.name()]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_trouble_of_one_worker_is_told_in_one_line(reference: Path, crawl: Path, recipe: Path, tmp_path: Path) -> None:
+    """One is killed; then a unit raises in one; then all goes well."""
+    output = tmp_path / "out"
+    command = ("build", recipe, "--input", crawl, "--output", output, "--offline", "--quiet", "--workers", 2)
+    with running(*command) as process:
+        wait_until(process, lambda: done(output, "scan"))
+        one, _ = workers_of(process)
+        one.kill()
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 1 and out == ""
+    assert err.startswith("m3w: a worker process ended before its work did") and err.count("\n") == 1
+
+    (output / "shards").touch()  # where a folder should be
+    with running(*command) as process:
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 1 and out == ""
+    assert (
+        err.startswith("m3w: ") and "FileExistsError" in err and str(output / "shards") in err and err.count("\n") == 1
+    )
+
+    (output / "shards").unlink()
+    finish(*command)
+    assert digests(output) == digests(reference)
+    assert unfinished(output) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_workers_do_not_outlive_the_command(reference: Path, crawl: Path, recipe: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    command = ("build", recipe, "--input", crawl, "--output", output, "--offline", "--quiet", "--workers", 2)
+    with running(*command) as process:
+        wait_until(process, lambda: done(output, "scan"))
+        workers = workers_of(process)
+        process.kill()
+        assert len(workers) == 2
+        assert psutil.wait_procs(workers, timeout=60)[1] == []
+    finish(*command)
+    assert digests(output) == digests(reference)
