@@ -19,7 +19,7 @@ from pipelines.store.facts import digest_of
 from schemas.manifest import Input
 from schemas.strict import from_plain, to_plain
 
-BYTES_PER_PARTITION = 256 << 20
+BYTES_PER_PARTITION = 128 << 20
 """Default of `BuildOptions.bytes_per_partition`."""
 
 
