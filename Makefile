@@ -18,7 +18,7 @@ DEMO_PAGE := build/demo/index.html
 help: ## What can be made (this)
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
-demo: $(VENV)/.stamp-run ## Build a small M3W data set from demo/crawl.warc.gz and check it
+demo: $(VENV)/.stamp-run ## Build a small data set from demo/crawl.warc.gz, check it, make a page to look at
 	@$(BIN)/m3w build demo --input demo/crawl.warc.gz --output $(DEMO) --offline --workers $(WORKERS)
 	@echo
 	@$(BIN)/m3w verify $(DEMO)
@@ -41,11 +41,12 @@ lint: $(VENV)/.stamp-dev ## Lint, format and types only
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# docs/images/demo.png: chromium --headless --window-size=1100,860 --screenshot=docs/images/demo.png file://$PWD/build/demo/index.html
+# docs/images/demo.png is made by hand: chromium --headless --hide-scrollbars --window-size=1100,1250 \
+#   --screenshot=docs/images/demo.png file://$PWD/build/demo/index.html
 docs: $(VENV)/.stamp-dev demo ## Make the tables of the documentation anew, from the code and from the demo
 	$(BIN)/python -m docs.tables
 
-bench: $(VENV)/.stamp-dev ## Run the benchmarks; results go to benchmarks/results
+bench: $(VENV)/.stamp-dev ## Run the benchmarks, some hours; results go to benchmarks/results
 	$(BIN)/python -m benchmarks.run
 
 clean: ## Remove what was built and the caches

@@ -41,7 +41,7 @@ def build(
     ],
     output: Annotated[str, typer.Option("--output", help="Folder (or gs://, s3:// address) of the data set.")],
     base_url: Annotated[str, typer.Option(help="Address that stands for a folder of saved HTML.")] = "",
-    media: Annotated[str, typer.Option(help="Media store to share between builds.  [default: OUTPUT/media]")] = "",
+    media: Annotated[str, typer.Option(help="Media store to share between builds; OUTPUT/media if not given.")] = "",
     workers: Annotated[int, typer.Option(min=1, help="Worker processes on this machine.")] = 1,
     contact: Annotated[
         str, typer.Option(help="Your e-mail address or web page, told to every host that images are fetched from.")
@@ -162,7 +162,7 @@ def extract(
     url: Annotated[str, typer.Option(help="Address of the page.")] = "",
     urls: Annotated[str, typer.Option(help="JSON file that maps NAME to the page's address.")] = "",
     slots: Annotated[str, typer.Option(help="Write one line for each page to this JSONL file.")] = "",
-    recipe: Annotated[str, typer.Option(help="Recipe whose tables [decode], [parse] and [extract] are used.")] = "m3w",
+    recipe: Annotated[str, typer.Option(help="Recipe whose tables decode, parse and extract are used.")] = "m3w",
     as_json: Json = False,
 ) -> None:
     """Show the document that a page becomes: its text, with its images at their places."""

@@ -86,6 +86,8 @@ def check_models(recipe: Recipe) -> None:
         model = load_model(recipe.language)
     except (OSError, ValueError, RuntimeError) as error:
         raise PlanError(f"recipe {recipe.name}: {error}") from error
+    except ImportError as error:
+        raise PlanError(f"{error}; pip install --force-reinstall --no-deps fasttext-numpy2") from error
     try:
         model.predict("a")
     except ValueError as error:

@@ -73,7 +73,7 @@ class Manifest:
     lists: tuple[Input, ...]
     """The files that the recipe names: lists of blocked domains and images."""
     ledger_digest: str
-    """Of the outcome of every image URL that the data set asked for, whatever the order; see `store.ledger`."""
+    """Of the outcome of every image URL that the data set asked for, whatever the order."""
     test_allowances: tuple[str, ...]
     """Safety checks that were lifted by a test flag on the command line; empty for any real data set."""
     splits: Mapping[str, int]

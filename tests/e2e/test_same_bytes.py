@@ -12,10 +12,6 @@ from crawls import Record, cut, records, small
 from pipelines.engine import LocalEngine
 
 
-def readable(record: Record) -> bool:
-    return small(record) and record.kind != "unreadable"
-
-
 def test_the_reference_is_worth_comparing_with(reference: Path) -> None:
     found = digests(reference)
     shards = [name for name in found if name.startswith("shards/")]
@@ -34,7 +30,7 @@ def test_every_bundle_is_run_twice(reference: Path, crawl: Path, recipe: Path, t
     assert digests(build_in(tmp_path / "out", crawl, recipe, engine)) == digests(reference)
 
 
-@pytest.mark.parametrize(("partitions", "at_once"), [(3, False), (9, True)])
+@pytest.mark.parametrize(("partitions", "at_once"), [(2, False), (9, True)])
 def test_many_partitions(
     partitions: int, at_once: bool, reference: Path, crawl: Path, recipe: Path, tmp_path: Path
 ) -> None:
@@ -75,16 +71,15 @@ def test_inputs_in_another_order(reference: Path, recipe: Path, tmp_path: Path) 
     assert manifest(one).funnel == manifest(reference).funnel
 
 
-def test_a_stored_file_deep_in_a_folder(recipe: Path, tmp_path: Path) -> None:
-    """No gzip at all, and one gzip member for each record cut into ranges smaller than a page."""
-    members = cut(tmp_path / "crawl.warc.gz", readable)
+def test_a_stored_file_deep_in_a_folder(reference: Path, recipe: Path, tmp_path: Path) -> None:
+    """No gzip at all; what cannot be read of the reference's file is left out."""
+    members = cut(tmp_path / "crawl.warc.gz", lambda record: small(record) and record.kind != "unreadable")
     stored = tmp_path / "crawls" / "2024" / "may" / "crawl.warc"
     stored.parent.mkdir(parents=True)
     stored.write_bytes(gzip.decompress(members.read_bytes()))
-    small_ranges = write_recipe(tmp_path / "test.toml", source={"range_bytes": 20_000})
-    one = build_in(tmp_path / "one", members, small_ranges)
-    other = build_in(tmp_path / "other", tmp_path / "crawls", recipe)
-    assert len(samples(one)) > 10
-    assert without_sources(one) == without_sources(other)
-    assert {sample.json["source"]["file"] for sample in samples(other).values()} == {"crawls/2024/may/crawl.warc"}
-    assert manifest(one).funnel == manifest(other).funnel
+    output = build_in(tmp_path / "out", tmp_path / "crawls", recipe)
+    assert without_sources(output) == without_sources(reference)
+    assert {sample.json["source"]["file"] for sample in samples(output).values()} == {"crawls/2024/may/crawl.warc"}
+    ours, theirs = manifest(output).funnel, manifest(reference).funnel
+    assert ours[1:] == theirs[1:]
+    assert {**ours[0].dropped, "corrupt_member": 1, "truncated_member": 1} == theirs[0].dropped

@@ -1,5 +1,6 @@
 """What the command does in an output that is there already."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -63,14 +64,16 @@ def test_a_folder_that_is_not_ours_is_refused(more: tuple[str, ...], crawl: Path
     check_refused(tmp_path / "mine", ("not empty", "another folder"), recipe, "--input", crawl, *more)
 
 
-def test_fresh_begins_anew(output: Path, reference: Path, crawl: Path, recipe: Path, tmp_path: Path) -> None:
-    """Also with another recipe; and what the first one left is gone."""
-    other = write_recipe(tmp_path / "other.toml", shards={"max_bytes": 100_000_000})
-    command = ("--input", crawl, "--output", output, "--offline", "--quiet")
-    assert m3w("build", other, *command, "--fresh") == (0, "", "")
-    shards = {name for name in digests(output) if name.startswith("shards/")}
-    assert shards == {"shards/train-000000.tar", "shards/dev-000000.tar"}
-    assert m3w("build", recipe, *command)[0] == 2
-    assert m3w("build", recipe, *command, "--fresh") == (0, "", "")
+def test_fresh_begins_anew(output: Path, reference: Path, crawl: Path, recipe: Path) -> None:
+    """Whatever stands there: here a build with another recipe, which left more behind than this one will."""
+    plan = json.loads((output / "plan.json").read_text())
+    plan["recipe"]["image_filter"]["min_side"] = 65
+    (output / "plan.json").write_text(json.dumps(plan))
+    for name in ("shards/train-000777.tar", "dead_letters/old.jsonl", "work/done/scan/old.json", "work/.x.tmp"):
+        (output / name).parent.mkdir(parents=True, exist_ok=True)
+        (output / name).write_text("old")
+    command = ("build", recipe, "--input", crawl, "--output", output, "--offline", "--quiet")
+    assert m3w(*command)[0] == 2
+    assert m3w(*command, "--fresh") == (0, "", "")
     assert digests(output) == digests(reference)
     assert unfinished(output) == [] and not (output / "work").exists()
