@@ -5,6 +5,7 @@ Exit codes: 0 all is well; 1 the data or a check is not as it should be; 2 the c
 
 import json
 import logging
+import os
 import sys
 from enum import StrEnum
 from importlib.metadata import version
@@ -165,7 +166,7 @@ def extract(
     recipe: Annotated[str, typer.Option(help="Recipe whose tables decode, parse and extract are used.")] = "m3w",
     as_json: Json = False,
 ) -> None:
-    """Show the document that a page becomes: its text, with its images at their places."""
+    """Show the document that a page becomes: its text, with its images at their places. Exit code 1 if none does."""
     from pipelines.extract_command import print_page, write_slots
     from pipelines.recipe import load_recipe
 
@@ -174,7 +175,8 @@ def extract(
         done, refused = write_slots(pages, urls, slots, loaded)
         print(f"{slots}: {done} pages, {refused} of them refused", file=sys.stderr)
     else:
-        print_page(pages, url, urls, loaded, as_json)
+        if not print_page(pages, url, urls, loaded, as_json):
+            raise typer.Exit(1)
 
 
 @recipe_app.command("list")
@@ -228,21 +230,27 @@ def top(show_version: Annotated[bool, typer.Option("--version", help="Print the 
         raise typer.Exit
 
 
+MISTAKES = (ValueError, FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+"""What a person can mend by giving the command otherwise."""
+
+
 def main() -> None:
-    """Runs a command; a mistake that a person can mend is one line and exit code 2, damage is exit code 1."""
+    """Runs a command; a mistake that a person can mend is one line and exit code 2, damage is exit code 1.
+
+    With M3W_TRACEBACK in the environment they are raised as they are, for who looks for a defect.
+    """
     logging.basicConfig(level=logging.ERROR)
     for handler in logging.getLogger().handlers:  # Beam logs a Ctrl-C with its traceback
         handler.addFilter(lambda record: "KeyboardInterrupt" not in record.getMessage())
     try:
         app()
-    except (ValueError, FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
-        print(f"m3w: {error}", file=sys.stderr)
-        sys.exit(2)
-    except (RuntimeError, OSError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
+        if os.environ.get("M3W_TRACEBACK"):
+            raise
         if str(error).startswith("KeyboardInterrupt"):  # Beam makes another error of it
             stopped()
         print(f"m3w: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, MISTAKES) else 1)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:  # typer makes this of it
             stopped()

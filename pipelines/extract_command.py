@@ -53,18 +53,22 @@ def load_urls(path: str) -> dict[str, str]:
     return {name: entry if isinstance(entry, str) else entry["url"] for name, entry in entries.items()}
 
 
-def print_page(path: str, url: str, urls: str, recipe: Recipe, as_json: bool) -> None:
-    """Prints each document, or why there is none."""
+def print_page(path: str, url: str, urls: str, recipe: Recipe, as_json: bool) -> int:
+    """Prints each document, or on stderr why there is none; how many documents there were."""
+    shown = 0
     known = load_urls(urls)
     several = Path(path).is_dir() or ".tar" in Path(path).suffixes
     for name, data in read_pages(path):
         result = document_of(name, data, url, known, recipe)
         if isinstance(result, Rejected):
             print(f"{name}: {result.reason}: {result.detail}", file=sys.stderr)
-        elif as_json:
+            continue
+        shown += 1
+        if as_json:
             print(json.dumps(sample_json(result), ensure_ascii=False))
         else:
             print(f"=== {name}\n{show(result)}" if several else show(result))
+    return shown
 
 
 def write_slots(path: str, urls: str, out: str, recipe: Recipe) -> tuple[int, int]:

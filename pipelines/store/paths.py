@@ -10,8 +10,13 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
+
+
+_NEEDS = {"s3": ("boto3", "aws"), "gs": ("google.cloud", "gcp")}
+"""By scheme: the module that Beam needs, and the extra of ours that brings it."""
 
 
 def is_remote(path: str) -> bool:
@@ -27,7 +32,7 @@ def open_read(path: str) -> BinaryIO:
     """A seekable binary stream of the stored bytes, never decompressed on the way."""
     if not is_remote(path):
         return Path(path).open("rb")
-    filesystems, compression = _beam()
+    filesystems, compression = _beam(path)
     stream: BinaryIO = filesystems.open(path, compression_type=compression.UNCOMPRESSED)
     return stream
 
@@ -75,7 +80,7 @@ def _publishing_remote(path: str) -> Iterator[BinaryIO]:
     """Spools to a local temporary file, so that a failed block leaves no object behind."""
     import tempfile
 
-    filesystems, compression = _beam()
+    filesystems, compression = _beam(path)
     with tempfile.TemporaryFile() as spool:
         yield spool
         spool.seek(0)
@@ -92,20 +97,20 @@ def publish(path: str, data: bytes) -> None:
 def exists(path: str) -> bool:
     if not is_remote(path):
         return Path(path).exists()
-    return bool(_beam()[0].exists(path))
+    return bool(_beam(path)[0].exists(path))
 
 
 def size(path: str) -> int:
     """Bytes of a file."""
     if not is_remote(path):
         return Path(path).stat().st_size
-    return int(_beam()[0].match([path])[0].metadata_list[0].size_in_bytes)
+    return int(_beam(path)[0].match([path])[0].metadata_list[0].size_in_bytes)
 
 
 def list_files(directory: str) -> list[str]:
     """Sorted paths of all finished files below a directory, at any depth; empty if it does not exist."""
     if is_remote(directory):
-        matched = _beam()[0].match([join(directory, "**")])[0].metadata_list
+        matched = _beam(directory)[0].match([join(directory, "**")])[0].metadata_list
         return sorted(entry.path for entry in matched)
     found = []
     for folder, _, names in os.walk(directory):
@@ -118,7 +123,7 @@ def delete_file(path: str) -> None:
     if not is_remote(path):
         Path(path).unlink(missing_ok=True)
     elif exists(path):
-        _beam()[0].delete([path])
+        _beam(path)[0].delete([path])
 
 
 def delete_unfinished(directory: str, besides: str = "") -> None:
@@ -138,11 +143,18 @@ def delete_tree(directory: str) -> None:
         shutil.rmtree(directory, ignore_errors=True)
         return
     if found := list_files(directory):
-        _beam()[0].delete(found)
+        _beam(directory)[0].delete(found)
 
 
-def _beam() -> tuple[Any, Any]:
+def _beam(path: str) -> tuple[Any, Any]:
+    """Beam's file systems, ready for a path; options of theirs that a pipeline was given stay as they are."""
+    needs, extra = _NEEDS.get(path.partition("://")[0], ("", ""))
+    if needs and find_spec(needs) is None:
+        raise ValueError(f'{path}: pip install "openm3w[{extra}]" first, which brings what reads and writes it')
     from apache_beam.io.filesystem import CompressionTypes
     from apache_beam.io.filesystems import FileSystems
+    from apache_beam.options.pipeline_options import PipelineOptions
 
+    if FileSystems._pipeline_options is None:
+        FileSystems.set_options(PipelineOptions([]))
     return FileSystems, CompressionTypes

@@ -241,7 +241,7 @@ def check_unreadable(reason: str) -> Callable[[Built, str], None]:
 
 CHECKS: dict[str, Callable[[Built, str], None]] = {
     "image_truncated": check_dropped_image(
-        *twice("fetch", "undecodable", "OSError: image file is truncated (50 bytes not processed)")
+        *twice("fetch", "undecodable", "OSError: image file is truncated (61 bytes not processed)")
     ),
     "image_is_html": check_dropped_image(
         ("record", "read", "not_html", "image/jpeg that holds text/html"),
