@@ -14,7 +14,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
 
-
 _NEEDS = {"s3": ("boto3", "aws"), "gs": ("google.cloud", "gcp")}
 """By scheme: the module that Beam needs, and the extra of ours that brings it."""
 
