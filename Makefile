@@ -13,7 +13,7 @@ DEMO_PAGE := build/demo/index.html
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-full lint docs bench clean distclean
+.PHONY: help demo test test-full test-dataflow lint docs bench clean distclean
 
 help: ## What can be made (this)
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -33,8 +33,12 @@ demo: $(VENV)/.stamp-run ## Build a small data set from demo/crawl.warc.gz, chec
 test: lint ## Lint, format, types, and all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow"
 
-test-full: lint ## The same with the slow tests
+test-full: lint test-dataflow ## The same with the slow tests
 	$(BIN)/python -m pytest
+
+# Not a part of `test`: what Dataflow needs is 340 MB, and makes every later start of a process slower.
+test-dataflow: $(VENV)/.stamp-dataflow ## The jobs that Dataflow would get, made without an account and run here
+	$(BIN)/python -m pytest tests/e2e/test_dataflow.py
 
 lint: $(VENV)/.stamp-dev ## Lint, format and types only
 	$(BIN)/ruff check .
@@ -46,7 +50,7 @@ lint: $(VENV)/.stamp-dev ## Lint, format and types only
 docs: $(VENV)/.stamp-dev demo ## Make the tables of the documentation anew, from the code and from the demo
 	$(BIN)/python -m docs.tables
 
-bench: $(VENV)/.stamp-dev ## Run the benchmarks, some hours; results go to benchmarks/results
+bench: $(VENV)/.stamp-dev ## Run the benchmarks, about an hour; results go to benchmarks/results
 	$(BIN)/python -m benchmarks.run
 
 clean: ## Remove what was built and the caches
@@ -69,4 +73,8 @@ $(VENV)/.stamp-run: pyproject.toml | $(BIN)/python
 
 $(VENV)/.stamp-dev: pyproject.toml $(VENV)/.stamp-run
 	@$(BIN)/python -m pip install --quiet --quiet --group dev
+	@touch $@
+
+$(VENV)/.stamp-dataflow: pyproject.toml $(VENV)/.stamp-dev
+	@$(BIN)/python -m pip install --quiet --quiet --group dataflow
 	@touch $@
