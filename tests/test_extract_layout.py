@@ -48,6 +48,13 @@ def test_text_reads_as_the_page(html: str, expected: str) -> None:
     assert text(html) == expected
 
 
+def test_code_whose_names_link_to_their_documentation_is_kept() -> None:
+    code = "".join(f'<a href="api.html#f{n}"><span>module.function{n}</span></a>(x)\n' for n in range(5))
+    around = f"<p>{'word ' * 60}</p>"
+    page = f'{around}<div class="highlight-python"><div class="highlight"><pre>{code}</pre></div></div>{around}'
+    assert "module.function3(x)" in text(page)
+
+
 @pytest.mark.parametrize(
     "hidden",
     [

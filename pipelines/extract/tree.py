@@ -62,7 +62,7 @@ class VisibleTree:
     own_chars: list[int] = field(default_factory=list)
     """Of a block: characters of text that stand in it and in no block inside it, white space not counted."""
     own_link_chars: list[int] = field(default_factory=list)
-    """Those of `own_chars` that are links."""
+    """Those of `own_chars` that are links; in <pre> none: names in code that link to their documentation are code."""
     chars: list[int] = field(default_factory=list)
     """Characters of text in the subtree of a block, white space not counted."""
     link_chars: list[int] = field(default_factory=list)
@@ -145,11 +145,11 @@ def _flatten(root: Element, read_all: bool) -> VisibleTree:
         own_link_chars.append(0)
         if text and not text.isspace():
             own_chars[block] += (count := _count(text))
-            if link >= 0:
+            if link >= 0 and tags[block] != "pre":
                 own_link_chars[block] += count
         if tail and parent >= 0 and not tail.isspace():
             own_chars[around] += (count := _count(tail))
-            if link_around >= 0:
+            if link_around >= 0 and tags[around] != "pre":
                 own_link_chars[around] += count
     _sum_up(tree)
     return tree
