@@ -1,5 +1,5 @@
 import pytest
-from extract_page import document, marked, text
+from extract_page import EXTRACT, document, marked, text
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,9 +50,9 @@ def test_text_reads_as_the_page(html: str, expected: str) -> None:
 
 def test_code_whose_names_link_to_their_documentation_is_kept() -> None:
     code = "".join(f'<a href="api.html#f{n}"><span>module.function{n}</span></a>(x)\n' for n in range(5))
-    around = f"<p>{'word ' * 60}</p>"
-    page = f'{around}<div class="highlight-python"><div class="highlight"><pre>{code}</pre></div></div>{around}'
-    assert "module.function3(x)" in text(page)
+    around = f"<p>{'of words ' * 60}</p>"
+    page = f'<main>{around}<div class="highlight"><pre>{code}</pre></div>{around}</main>'
+    assert "module.function3(x)" in text(page, EXTRACT)
 
 
 @pytest.mark.parametrize(
