@@ -8,7 +8,7 @@ from benchmarks.machine import Result, Table, say
 
 
 def measure(scratch: Path, quick: bool) -> Result:
-    pages, repeats = (60, 1) if quick else (8_000, 3)
+    pages, repeats = (60, 1) if quick else (12_000, 2)
     corpus = make_corpus(scratch / "workers", pages)
     recipe = write_recipe(scratch / "none.toml", "none")
     runs: dict[int, list[BuildRun]] = {1: [], 2: []}

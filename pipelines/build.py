@@ -6,18 +6,18 @@ A build that was killed goes on where it stood when it is started again with the
 alone. Everything in the output but `run.json` is a function of input, recipe, code and ledger.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pipelines import m3w
 from pipelines.accounting import Funnel, account_scan, account_shards, account_shuffle, rows_of
 from pipelines.engine import Engine
 from pipelines.facts import LEDGER, SAMPLES, SHARDS, TODO, URLS, WANTED, SampleFact, UrlFact
 from pipelines.fetch import Buckets, Web, fetch_unit, plan_shuffle
+from pipelines.places import check_base_url, folder_named, locked, refuse_overlap, told_when_full
 from pipelines.plan import BYTES_PER_PARTITION, Plan, PlanError, check_same, load_plan, make_plan, save_plan
 from pipelines.progress import Progress
 from pipelines.publish import publish
@@ -30,7 +30,7 @@ from pipelines.sources.units import Unit
 from pipelines.sources.warc import misplaced
 from pipelines.stage import ForEachUnit, RunShuffle, Shuffle
 from pipelines.store import paths
-from pipelines.store.facts import read_rows
+from pipelines.store.facts import count_rows, read_rows
 from pipelines.store.media import MediaStore
 from pipelines.store.work import Work
 from pipelines.write import image_shuffles, shard_name, shard_shuffle
@@ -42,6 +42,8 @@ OUTPUTS = (
     "plan.json",  # last: it says that the folder is ours
 )
 """What a build writes, besides the media store: what --fresh removes."""
+ROWS_PER_PASS = 100_000
+"""Default of `BuildOptions.rows_per_pass`: some 200 MB."""
 TODO_PER_BUCKET = 500
 """Images of one unit of the fetch that the input holds; decides how evenly workers are loaded, never the result."""
 
@@ -54,14 +56,16 @@ class BuildOptions:
     output: str
     base_url: str = ""
     """Address that stands for a folder of saved HTML; empty: a reserved name that cannot be fetched."""
-    media: str = ""
-    """Folder of the media store; empty: `media` in the output."""
+    media: str | None = None
+    """Folder of the media store; None: `media` in the output."""
     fresh: bool = False
     """Begin anew whatever the output holds."""
     keep_work: bool = False
     """Leave packs and facts in the output when all is done."""
     bytes_per_partition: int = BYTES_PER_PARTITION
-    """Input bytes whose facts one pass of a local shuffle takes; decides memory, never the result."""
+    """Input bytes whose facts make a partition, the least that a pass of a local shuffle can take."""
+    rows_per_pass: int = ROWS_PER_PASS
+    """Rows of facts that a pass takes, if a partition has no more; decides memory, never the result."""
 
 
 def build(recipe: Recipe, options: BuildOptions, engine: Engine, web: Web, progress: Progress) -> Manifest:
@@ -71,32 +75,40 @@ def build(recipe: Recipe, options: BuildOptions, engine: Engine, web: Web, progr
         PlanError: the output belongs to another build, is being written, or HTTP is needed and nobody says who asks.
         AccountingError: things were lost; nothing is published.
     """
-    output = options.output.rstrip("/")
-    with locked(output):
-        if options.fresh and paths.exists(paths.join(output, "plan.json")):  # never in a folder that is not ours
-            for name in OUTPUTS:
-                paths.delete_tree(paths.join(output, name))
-                paths.delete_file(paths.join(output, name))
+    output = folder_named("--output", options.output)
+    media = paths.join(output, "media") if options.media is None else folder_named("--media", options.media)
+    refuse_overlap(options.inputs, output, media)
+    check_base_url(options.base_url)
+    with told_when_full(output, media), locked(output):
         plan = resume_or_plan(recipe, options, output, web)
         if paths.exists(paths.join(output, "_SUCCESS")):
+            manifest = finished(output, web)
             progress.say(f"{output} is complete already; nothing to do (--fresh begins anew)")
-            return read_manifest(paths.read_bytes(paths.join(output, "manifest.json")).decode(), "manifest.json")
+            return manifest
         paths.delete_unfinished(output, besides="media")  # another build may be writing there: see MediaStore
-        run = _Build(recipe, plan, output, options, engine, web, progress)
+        run = _Build(recipe, plan, output, MediaStore(media), options, engine, web, progress)
         return run.run()
 
 
 def resume_or_plan(recipe: Recipe, options: BuildOptions, output: str, web: Web) -> Plan:
-    """The plan that the output was started with, or a new one."""
+    """The plan that the output was started with, or a new one.
+
+    What --fresh deletes is deleted last: only where a build of ours was started, and only if the new one can be.
+    """
     units = plan_units(options.inputs, options.base_url, recipe.source)
     lifted = [name for name, on in to_plain(web.allowances).items() if on]
     plan = make_plan(recipe, units, lifted, options.bytes_per_partition)
     path = paths.join(output, "plan.json")
     if paths.exists(path):
         old = load_plan(path)
-        check_same(old, plan, output)
-        return replace(old, places=plan.places)
-    if not paths.is_remote(output) and (
+        if not options.fresh:
+            check_same(old, plan, output)
+            moved = tuple(replace(unit, path=plan.places[unit.name]) for unit in old.units)
+            return replace(old, places=plan.places, units=moved)
+        for name in OUTPUTS:
+            paths.delete_tree(paths.join(output, name))
+            paths.delete_file(paths.join(output, name))
+    elif not paths.is_remote(output) and (
         found := [p.name for p in Path(output).glob("*") if p.name not in (".lock", "media")]
     ):
         raise PlanError(
@@ -106,21 +118,29 @@ def resume_or_plan(recipe: Recipe, options: BuildOptions, output: str, web: Web)
     return plan
 
 
-@contextmanager
-def locked(output: str) -> Iterator[None]:
-    """Refuses a second build on the same local output while one runs."""
-    if paths.is_remote(output):
-        yield
-        return
-    import fcntl
+def finished(output: str, web: Web) -> Manifest:
+    """The manifest of a finished build, if there is nothing that this one would do besides.
 
-    Path(output).mkdir(parents=True, exist_ok=True)
-    with (Path(output) / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise PlanError(f"another build is writing to {output}; wait for it, or give another folder") from None
-        yield
+    Raises:
+        PlanError: it cannot be read, or images were not asked for because the build was offline and this one is not.
+    """
+    path = paths.join(output, "manifest.json")
+    try:
+        manifest = read_manifest(paths.read_bytes(path).decode(), path)
+    except (FileNotFoundError, ValueError) as error:
+        raise PlanError(
+            f"{output} was completed, but its manifest.json is gone or damaged; begin anew with --fresh"
+        ) from error
+    if web.agent is not None and any("not_in_input" in row.dropped for row in manifest.funnel):
+        refuse_online(output)
+    return manifest
+
+
+def refuse_online(output: str) -> NoReturn:
+    raise PlanError(
+        f"{output} was built with --offline, without the images that the input does not hold; to fetch them give "
+        "another output folder, or --fresh, or --offline again to leave it as it is"
+    )
 
 
 class _Build:
@@ -131,6 +151,7 @@ class _Build:
         recipe: Recipe,
         plan: Plan,
         output: str,
+        shared: MediaStore,
         options: BuildOptions,
         engine: Engine,
         web: Web,
@@ -139,7 +160,7 @@ class _Build:
         self.recipe, self.plan, self.output, self.options = recipe, plan, output, options
         self.engine, self.web, self.progress = engine, web, progress
         self.work = Work(paths.join(output, "work"), plan.partitions)
-        self.shared = MediaStore(options.media or paths.join(output, "media"))
+        self.shared = shared
         self.own = MediaStore(paths.join(output, "work", "media"))
         self.funnel = Funnel()
 
@@ -196,14 +217,34 @@ class _Build:
 
     def shuffle(self, shuffle: Shuffle, account: bool = True) -> None:
         """Runs the passes of a shuffle that are not done yet, then counts."""
-        every = list(range(self.work.partitions))
-        for number, passes in enumerate([every] if self.engine.at_once else [[p] for p in every]):
+        for number, passes in enumerate(self.passes(shuffle)):
             part = f"{shuffle.name}.{number:06d}"
             if not self.work.is_done("shuffles", part):
                 self.engine.run(part, partial(self.add_pass, shuffle, passes, part), heavy=False)
                 self.work.mark_done("shuffles", part, {})
         if account:
             account_shuffle(self.funnel, self.work, shuffle)
+
+    def passes(self, shuffle: Shuffle) -> list[list[int]]:
+        """The partitions that each pass takes: a cluster all, one machine as many as fit in memory.
+
+        The ledger does not count: it may have grown when a build goes on, and the passes must be those of before.
+        """
+        every = list(range(self.work.partitions))
+        if self.engine.at_once:
+            return [every]
+        found: list[list[int]] = []
+        total = 0
+        for number in every:
+            facts = [read.facts for read in shuffle.reads if read.facts != LEDGER]
+            rows = sum(count_rows(path) for some in facts for path in self.work.fact_files(some, number))
+            if found and total + rows <= self.options.rows_per_pass:
+                found[-1].append(number)
+                total += rows
+            else:
+                found.append([number])
+                total = rows
+        return found
 
     def add_pass(self, shuffle: Shuffle, passes: list[int], part: str, pipeline: Any) -> Any:
         files = {}
@@ -217,6 +258,8 @@ class _Build:
     def fetch(self) -> None:
         """Plans what is missing from what the ledger says now, and works it off."""
         if self.work.is_done("fetch", "all"):
+            if self.web.agent is not None and self.work.done("fetch", "all").get("offline"):
+                refuse_online(self.output)
             return
         self.own.remove_garbage()
         self.shared.remove_garbage()
@@ -240,7 +283,7 @@ class _Build:
         )
         if units := sorted({path.split("/")[-2] for path in self.work.fact_files(TODO)}):
             self.for_each("fetch", function, [{"unit": unit} for unit in units], len(units))
-        self.work.mark_done("fetch", "all", {})
+        self.work.mark_done("fetch", "all", {"offline": self.web.agent is None})
 
     def write_shards(self) -> list[Shard]:
         counts, sizes = {"train": 0, "dev": 0}, {"train": 0, "dev": 0}

@@ -1,6 +1,7 @@
 """The `m3w` command. Each command is an ordinary function; `main` turns what a person can mend into one clear line.
 
-Exit codes: 0 all is well; 1 the data or a check is not as it should be; 2 the command was given wrongly.
+Exit codes: 0 all is well; 1 the data or a check is not as it should be; 2 the command was given wrongly; 130 stopped by
+Ctrl-C; 141 nobody reads what it prints.
 """
 
 import json
@@ -9,10 +10,11 @@ import os
 import sys
 from enum import StrEnum
 from importlib.metadata import version
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
+from rich.console import Console as RichConsole
+from typer.core import TyperCommand
 
 app = typer.Typer(
     help="Builds M3W data sets from crawls, and looks at them.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -23,6 +25,15 @@ app.add_typer(recipe_app, name="recipe")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
 DataSet = Annotated[str, typer.Argument(help="A data set's folder.")]
 INTERRUPTED = 130
+BROKEN_PIPE = 141
+"""What a shell makes of a program that ends because nobody reads on: `m3w verify D | head -1`."""
+
+
+class Console(RichConsole):
+    """Rich's own would end with exit code 1 when nobody reads on, which here means damage."""
+
+    def on_broken_pipe(self) -> None:
+        broken_pipe()
 
 
 class TestFlag(StrEnum):
@@ -32,7 +43,16 @@ class TestFlag(StrEnum):
     NO_PACING = "no-pacing"
 
 
-@app.command(context_settings={"allow_extra_args": True})
+class BuildCommand(TyperCommand):
+    """Keeps apart what stands after `--`: click itself would mix it with stray words before it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        mark = args.index("--") if "--" in args else len(args)
+        ctx.obj = args[mark + 1 :]
+        return super().parse_args(ctx, args[:mark])
+
+
+@app.command(cls=BuildCommand, context_settings={"allow_extra_args": True})
 def build(
     context: typer.Context,
     recipe: Annotated[str, typer.Argument(help="A shipped recipe (see `m3w recipe list`) or a TOML file.")],
@@ -42,7 +62,9 @@ def build(
     ],
     output: Annotated[str, typer.Option("--output", help="Folder (or gs://, s3:// address) of the data set.")],
     base_url: Annotated[str, typer.Option(help="Address that stands for a folder of saved HTML.")] = "",
-    media: Annotated[str, typer.Option(help="Media store to share between builds; OUTPUT/media if not given.")] = "",
+    media: Annotated[
+        str | None, typer.Option(help="Media store to share between builds; OUTPUT/media if not given.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes on this machine.")] = 1,
     contact: Annotated[
         str, typer.Option(help="Your e-mail address or web page, told to every host that images are fetched from.")
@@ -69,6 +91,11 @@ def build(
     from pipelines.report import print_report
     from pipelines.web.config import Agent, TestAllowances
 
+    if context.args:
+        raise ValueError(
+            f"{' '.join(context.args)}: belongs to no option; repeat --input for each file, and give options of Beam's "
+            "after `--`"
+        )
     loaded = load_recipe(recipe)
     if not offline and not contact:
         raise ValueError(
@@ -84,7 +111,7 @@ def build(
         BuildOptions(
             inputs=tuple(input_), output=output, base_url=base_url, media=media, fresh=fresh, keep_work=keep_work
         ),
-        engine(workers, context.args),
+        engine(workers, context.obj),
         Web(agent=agent, allowances=allowances, connections=connections),
         progress,
     )
@@ -103,10 +130,13 @@ def report(
     limit: Annotated[int, typer.Option(min=1, help="How many of them.")] = 20,
 ) -> None:
     """The funnel: what came in, what was dropped by which rule, what came out."""
-    from pipelines.report import print_rejected, print_report, report_for
+    from pipelines.report import print_rejected, print_report, rejected_json, report_for
 
     if rejected:
-        print_rejected(data_set, rejected, limit, Console())
+        if as_json:
+            print(rejected_json(data_set, rejected, limit))
+        else:
+            print_rejected(data_set, rejected, limit, Console())
         return
     found = report_for(data_set)
     if as_json:
@@ -126,18 +156,43 @@ def inspect(
     limit: Annotated[int, typer.Option(min=1, help="With --html: how many documents.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """What is in these shards: totals and histograms, one document, or a page to look at."""
-    from pipelines.inspect import print_summary, show_sample, summarise, summary_json, write_html
+    """What is in these shards: totals and histograms, one document, or a page to look at.
 
+    Exit code 1 if a data set is not finished, or shards or samples of it are missing.
+    """
+    from pipelines.inspect import (
+        not_there,
+        print_summary,
+        sample_as_json,
+        show_sample,
+        summarise,
+        summary_json,
+        write_html,
+    )
+    from pipelines.shard_files import printable
+
+    if images and not sample:
+        raise ValueError("--images saves the images of one document: give --sample too")
+    if html and (sample or as_json):
+        raise ValueError(f"--html cannot be given together with {'--sample' if sample else '--json'}")
     if sample:
-        print(show_sample(shards, sample, images or None))
+        print((sample_as_json if as_json else show_sample)(shards, sample, images or None))
+        problems = not_there(shards)
     elif html:
         shown = write_html(shards, html, limit)
         print(f"{html}: {shown} documents")
-    elif as_json:
-        print(summary_json(summarise(shards)))
+        problems = not_there(shards)
     else:
-        print_summary(summarise(shards), Console())
+        summary = summarise(shards)
+        if as_json:
+            print(summary_json(summary))
+        else:
+            print_summary(summary, Console())
+        problems = list(summary.problems)
+    for problem in problems:
+        print(f"m3w: {printable(problem)}", file=sys.stderr)
+    if problems:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -202,10 +257,14 @@ def recipe_show(recipe: str, as_json: Json = False) -> None:
 
 @recipe_app.command("check")
 def recipe_check(recipe: str) -> None:
-    """Whether a recipe can be used. Exit code 2 and the reason if not."""
+    """Whether a recipe can be used here, with the models and lists that it names. Exit code 2 and the reason if not."""
+    from pipelines.plan import check_models, describe_lists
     from pipelines.recipe import load_recipe, recipe_digest
 
-    print(f"{recipe}: good, digest {recipe_digest(load_recipe(recipe))}")
+    loaded = load_recipe(recipe)
+    check_models(loaded)
+    list(describe_lists(loaded))
+    print(f"{recipe}: good, digest {recipe_digest(loaded)}")
 
 
 @recipe_app.command("diff")
@@ -242,8 +301,14 @@ def main() -> None:
     logging.basicConfig(level=logging.ERROR)
     for handler in logging.getLogger().handlers:  # Beam logs a Ctrl-C with its traceback
         handler.addFilter(lambda record: "KeyboardInterrupt" not in record.getMessage())
+    out = sys.stdout
     try:
-        app()
+        try:
+            app()
+        finally:
+            if sys.stdout is not out:  # typer's way of saying that nobody reads on; its exit code is 1
+                broken_pipe()
+            flush()
     except (ValueError, RuntimeError, OSError) as error:
         if os.environ.get("M3W_TRACEBACK"):
             raise
@@ -255,6 +320,20 @@ def main() -> None:
         if ended.code == INTERRUPTED:  # typer makes this of it
             stopped()
         raise
+
+
+def flush() -> None:
+    """Writes out what was printed, if anybody reads it."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        broken_pipe()
+
+
+def broken_pipe() -> NoReturn:
+    """Ends without a word: what is still to be written, at the end too, goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(BROKEN_PIPE)
 
 
 def stopped() -> NoReturn:

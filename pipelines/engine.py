@@ -7,6 +7,7 @@ silently (`docs/architecture.md`, tests/test_engine.py): the timer is switched o
 is refused.
 """
 
+import argparse
 import logging
 import shlex
 import sys
@@ -176,6 +177,10 @@ def refuse_dangerous(options: Sequence[str]) -> None:
             raise EngineError(f"{option}: give --workers N instead; it chooses the mode that loses nothing")
     if unknown := unknown_options(options):
         raise EngineError(f"Beam knows no option {', '.join(unknown)}; `m3w build` takes its own options before `--`")
+    if stray := stray_words(options):
+        raise EngineError(
+            f"{' '.join(stray)}: neither an option of Beam's nor the value of one; inputs stand before `--`"
+        )
 
 
 def unknown_options(options: Sequence[str]) -> list[str]:
@@ -183,6 +188,13 @@ def unknown_options(options: Sequence[str]) -> list[str]:
     parsed = PipelineOptions(list(options))
     known = parsed.get_all_options().keys()
     return sorted(parsed.get_all_options(retain_unknown_options=True).keys() - known)
+
+
+def stray_words(options: Sequence[str]) -> list[str]:
+    """Words that belong to no option: Beam itself would only log them."""
+    parsers: list[argparse.ArgumentParser] = []
+    PipelineOptions(list(options)).get_all_options(add_extra_args_fn=parsers.append)
+    return parsers[0].parse_known_args(list(options))[1]
 
 
 def _provision(options: PipelineOptions) -> Any:

@@ -1,13 +1,18 @@
 """`m3w extract`: what extraction makes of one page, or of a folder or tar of pages."""
 
+import gzip
 import json
+import lzma
 import sys
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pipelines.extract.saved import extract_html, show, slots_json
+from pipelines.filters.page_url import host_and_path
 from pipelines.recipe import Recipe
+from pipelines.shard_files import DamageError
 from schemas.document import Document
 from schemas.rejection import Rejected
 from schemas.shard import sample_json
@@ -20,24 +25,49 @@ SUFFIXES = (".html", ".htm", ".xhtml")
 def read_pages(path: str) -> Iterator[tuple[str, bytes]]:
     """(NAME, bytes) of the NAME.html in a file, folder or tar, sorted by name in a folder.
 
+    What has such a name but is no file (a FIFO, a link that leads nowhere) is told on stderr and left out.
+
     Raises:
         ValueError: there is no page.
+        DamageError: the tar is none, or damaged.
     """
     place = Path(path)
     if place.is_dir():
-        found = sorted(p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES)
+        found = sorted(p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES and not p.is_dir())
         if not found:
             raise ValueError(f"{path}: no {', '.join(SUFFIXES)} files in this folder")
         for page in found:
-            yield str(page.relative_to(place).with_suffix("")), page.read_bytes()
+            if page.is_file():
+                yield str(page.relative_to(place).with_suffix("")), page.read_bytes()
+            else:
+                print(f"{page}: no file, or a link that leads nowhere: left out", file=sys.stderr)
     elif ".tar" in place.suffixes:
-        with tarfile.open(place) as tar:
-            for member in tar:
-                data = tar.extractfile(member) if member.name.lower().endswith(SUFFIXES) else None
-                if data is not None:
-                    yield str(Path(member.name).with_suffix("")), data.read()
+        try:
+            empty = True
+            with tarfile.open(place) as tar:
+                for name, data in _pages_in(tar):
+                    empty = False
+                    yield name, data
+            if empty:
+                raise ValueError(f"{path}: no {', '.join(SUFFIXES)} files in this archive")
+        except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+            said = str(error).partition("\n")[0].rstrip(":")
+            raise DamageError(f"{path}: no tar archive, or a damaged one: {said}") from error
     else:
         yield place.stem, place.read_bytes()
+
+
+def _pages_in(tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
+    for member in tar:
+        if not member.name.lower().endswith(SUFFIXES):
+            continue
+        try:
+            data = tar.extractfile(member)
+        except (KeyError, RecursionError):  # links to each other
+            print(f"{member.name}: a link that leads nowhere in the archive: left out", file=sys.stderr)
+            continue
+        if data is not None:
+            yield str(Path(member.name).with_suffix("")), data.read()
 
 
 def document_of(name: str, data: bytes, url: str, urls: Mapping[str, str], recipe: Recipe) -> Document | Rejected:
@@ -46,22 +76,56 @@ def document_of(name: str, data: bytes, url: str, urls: Mapping[str, str], recip
 
 
 def load_urls(path: str) -> dict[str, str]:
-    """NAME -> address; values may be addresses or objects with a "url"."""
+    """NAME -> address; values may be addresses or objects with a "url".
+
+    Raises:
+        ValueError: the file is not such an object in JSON; the message names it.
+    """
     if not path:
         return {}
-    entries: dict[str, str | dict[str, str]] = json.loads(Path(path).read_text(encoding="utf-8"))
-    return {name: entry if isinstance(entry, str) else entry["url"] for name, entry in entries.items()}
+    try:
+        entries = json.loads(Path(path).read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not JSON: {error}") from error
+    if not isinstance(entries, dict):
+        raise ValueError(f"{path}: a JSON object that maps names of pages to addresses is wanted")
+    return {
+        name: checked_url(entry.get("url") if isinstance(entry, dict) else entry, f"{path}: {name}: ")
+        for name, entry in entries.items()
+    }
+
+
+def checked_url(url: object, where: str) -> str:
+    """The address of a page, if it can be one.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if not isinstance(url, str) or host_and_path(url) is None:
+        raise ValueError(f"{where}{url!r} is no absolute http or https address")
+    return url
 
 
 def print_page(path: str, url: str, urls: str, recipe: Recipe, as_json: bool) -> int:
-    """Prints each document, or on stderr why there is none; how many documents there were."""
+    """Prints each document, or why there is none (on stderr, but as JSON on stdout); how many documents there were.
+
+    Raises:
+        ValueError: there is no page, or an address of a page is none.
+        DamageError: the tar is none, or damaged.
+    """
     shown = 0
+    if url:
+        checked_url(url, "--url ")
     known = load_urls(urls)
     several = Path(path).is_dir() or ".tar" in Path(path).suffixes
     for name, data in read_pages(path):
         result = document_of(name, data, url, known, recipe)
         if isinstance(result, Rejected):
-            print(f"{name}: {result.reason}: {result.detail}", file=sys.stderr)
+            if as_json:
+                said = {"name": name, "rejected": {"reason": result.reason, "detail": result.detail}}
+                print(json.dumps(said, ensure_ascii=False))
+            else:
+                print(f"{name}: {result.reason}: {result.detail}", file=sys.stderr)
             continue
         shown += 1
         if as_json:

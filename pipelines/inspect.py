@@ -16,11 +16,18 @@ from rich.text import Text as Line
 from dedup.urls import registered_domain
 from pipelines.page_view import Shown, page, shown
 from pipelines.report import largest_first, report_of, size
-from pipelines.shard_files import DataSetError, all_shards, find_shards, manifest_of, printable
+from pipelines.shard_files import (
+    DamageError,
+    DataSetError,
+    ShardFiles,
+    all_shards,
+    find_shards,
+    manifest_of,
+    printable,
+)
 from pipelines.store import paths
 from schemas.document import Document, Image, Text
-from schemas.manifest import ManifestError
-from schemas.shard import Sample, ShardError, read_shard
+from schemas.shard import Sample, ShardError, read_shard, sample_json
 from schemas.strict import to_plain
 
 EDGES: Mapping[str, tuple[int, ...]] = {
@@ -62,6 +69,8 @@ class Summary:
     """Samples by registered domain, the hundred largest."""
     histograms: Mapping[str, Mapping[str, int]]
     """By name, then number by range, from the first that holds any to the last: {"image width": {"64-127": 3}}."""
+    problems: tuple[str, ...]
+    """What shows that not all is there; `m3w verify` finds more. Empty if nothing does."""
 
 
 @dataclass
@@ -100,7 +109,7 @@ def samples_of(shards: Sequence[str]) -> Iterator[tuple[str, Sample]]:
     """(path of the shard, sample) of all samples, in order.
 
     Raises:
-        ShardError: a shard is damaged; the message names it.
+        DamageError, ShardError: a shard is damaged; the message names it.
     """
     for shard in shards:
         try:
@@ -109,6 +118,8 @@ def samples_of(shards: Sequence[str]) -> Iterator[tuple[str, Sample]]:
                     yield shard, sample
         except ShardError as error:
             raise ShardError(f"{shard}: {error}; m3w verify says more") from error
+        except OSError as error:
+            raise DamageError(f"{shard}: cannot be read: {error.strerror or error}") from error
 
 
 # --- totals and histograms -------------------------------------------------------------------------------------------
@@ -119,12 +130,14 @@ def summarise(names: Sequence[str]) -> Summary:
 
     Raises:
         DataSetError: a name means no shards.
-        ShardError: a shard is damaged.
+        DamageError, ShardError: a shard is damaged.
     """
-    shards = all_shards(names)
-    counts = _Counts()
-    for _, sample in samples_of(shards):
+    found = find_shards(names)
+    shards = [shard for files in found for shard in files.shards]
+    counts, read = _Counts(), Counter[str]()
+    for shard, sample in samples_of(shards):
         counts.add(sample.document)
+        read[shard] += 1
     return Summary(
         shards=len(shards),
         bytes=sum(map(paths.size, shards)),
@@ -139,7 +152,36 @@ def summarise(names: Sequence[str]) -> Summary:
         domains=len(counts.domains),
         top_domains=dict(islice(largest_first(counts.domains).items(), DOMAINS_LISTED)),
         histograms={name: _histogram(EDGES[name], bars) for name, bars in counts.bars.items()},
+        problems=tuple(what for files in found for what in _not_there(files, read)),
     )
+
+
+def not_there(names: Sequence[str]) -> list[str]:
+    """What of the data sets among `names` is not there: `_SUCCESS`, manifest or shards."""
+    return [what for files in find_shards(names) for what in _not_there(files, None)]
+
+
+def _not_there(files: ShardFiles, read: Mapping[str, int] | None) -> Iterator[str]:
+    """The same of one data set; with the number of samples read of each shard, also whether these are all."""
+    if not files.folder:
+        return
+    if not paths.exists(paths.join(files.folder, "_SUCCESS")):
+        yield f"{files.folder} is not finished: it has no _SUCCESS; the command that builds it goes on where it stood"
+    try:
+        manifest = manifest_of(files.folder)
+    except DamageError as error:
+        yield str(error)
+        return
+    except DataSetError as error:
+        if paths.exists(paths.join(files.folder, "_SUCCESS")):
+            yield str(error)
+        return
+    for shard in manifest.shards:
+        path = paths.join(files.folder, shard.name)
+        if path not in files.shards:
+            yield f"{path} is missing, but the manifest names it"
+        elif read is not None and read[path] != shard.samples:
+            yield f"{path}: {read[path]} samples can be read, the manifest says {shard.samples}; m3w verify says more"
 
 
 def _histogram(edges: Sequence[int], bars: Mapping[int, int]) -> dict[str, int]:
@@ -224,6 +266,14 @@ def show_sample(names: Sequence[str], which: str, save_images_to: str | None = N
     return printable("\n".join(lines))
 
 
+def sample_as_json(names: Sequence[str], which: str, save_images_to: str | None = None) -> str:
+    """The same document as the JSON that its shard holds, and its images saved."""
+    _, sample = _find(all_shards(names), which)
+    if save_images_to is not None:
+        list(_save(sample, Path(save_images_to)))
+    return json.dumps(sample_json(sample.document), indent=1, ensure_ascii=False)
+
+
 def _find(shards: Sequence[str], which: str) -> tuple[str, Sample]:
     number = int(which) if which.isdecimal() and len(which) < 9 else -1
     count = 0
@@ -283,7 +333,7 @@ def write_html(names: Sequence[str], out_file: str, limit: int) -> int:
     if len(found) == 1 and found[0].folder:
         try:
             manifest = manifest_of(found[0].folder)
-        except (DataSetError, ManifestError):  # shards can be looked at before the build is done
+        except (DataSetError, DamageError):  # shards can be looked at before the build is done
             manifest = None
     documents: list[Shown] = [shown(shard, sample) for shard, sample in islice(samples_of(shards), limit)]
     title = Path(found[0].folder).name if len(found) == 1 and found[0].folder else f"{len(shards)} shards"

@@ -12,7 +12,7 @@ from pipelines.filters.page_url import load_domains
 from pipelines.media.blocklist import load_blocklist
 from pipelines.media.safety import check_installed
 from pipelines.recipe import Recipe, differences, values
-from pipelines.sources.html_folder import files_in
+from pipelines.sources.html_folder import FolderFile, files_in
 from pipelines.sources.units import Unit
 from pipelines.store import paths
 from pipelines.store.facts import digest_of
@@ -21,6 +21,8 @@ from schemas.strict import from_plain, to_plain
 
 BYTES_PER_PARTITION = 128 << 20
 """Default of `BuildOptions.bytes_per_partition`."""
+MAX_PARTITIONS = 512
+"""A scan unit writes a file for each: more would be more small files than a file system likes."""
 
 
 class PlanError(ValueError):
@@ -60,7 +62,7 @@ def make_plan(recipe: Recipe, units: Sequence[Unit], allowances: Sequence[str], 
         lists=tuple(describe_lists(recipe)),
         places={name: unit.path for name, unit in by_name.items()},
         units=tuple(units),
-        partitions=max(1, -(-size // bytes_per_partition)),
+        partitions=min(MAX_PARTITIONS, max(1, -(-size // bytes_per_partition))),
         allowances=tuple(allowances),
     )
 
@@ -73,10 +75,22 @@ def describe_input(unit: Unit) -> Input:
         return Input(name=name, bytes=size, sha256=digest)
     total, state = 0, sha256()
     for file in files_in(path):
-        size, digest = (0, "") if file.outside or not paths.exists(file.path) else digest_of(file.path)
+        size, digest = _digest_if_readable(file)
         total += size
-        state.update(to_json([file.name, digest]).encode())
+        state.update(to_json([file.name, digest]).encode("utf-8", "surrogateescape"))  # a name may be any bytes
     return Input(name=name, bytes=total, sha256=state.hexdigest())
+
+
+def _digest_if_readable(file: FolderFile) -> tuple[int, str]:
+    """Size and digest of a file of a folder; (0, "") if it is not read at all, which the scan counts."""
+    if file.outside or file.unreadable:
+        return 0, ""
+    try:
+        return digest_of(file.path)
+    except OSError:
+        if paths.is_remote(file.path):  # that will pass
+            raise
+        return 0, ""
 
 
 def check_models(recipe: Recipe) -> None:
@@ -119,7 +133,18 @@ def save_plan(path: str, plan: Plan) -> None:
 
 
 def load_plan(path: str) -> Plan:
-    return from_plain(Plan, json.loads(paths.read_bytes(path)), path)
+    """The plan that a build was started with.
+
+    Raises:
+        PlanError: the file is none, or of a version with other keys.
+    """
+    try:
+        return from_plain(Plan, json.loads(paths.read_bytes(path)), "plan")
+    except ValueError as error:
+        raise PlanError(
+            f"{path} is not the plan of a build that this version can go on with ({error}). --fresh deletes "
+            "nothing there: give another output folder, or remove this one yourself"
+        ) from error
 
 
 def check_same(old: Plan, new: Plan, output: str) -> None:
@@ -135,6 +160,10 @@ def check_same(old: Plan, new: Plan, output: str) -> None:
         raise PlanError(
             f"{output} was started with other input ({', '.join(names)} differ). Use the same, or another output folder"
         )
+    before, now = base_urls(old), base_urls(new)
+    if before != now:
+        keys = "; ".join(f"{name}: {before[name]} then, {now[name]} now" for name in now if before[name] != now[name])
+        raise PlanError(f"{output} was started with another base URL ({keys}). Use the same, or another output folder")
     if old.lists != new.lists:
         names = sorted({entry.name for entry in {*old.lists} ^ {*new.lists}})
         raise PlanError(
@@ -142,3 +171,17 @@ def check_same(old: Plan, new: Plan, output: str) -> None:
         )
     if old.allowances != new.allowances:
         raise PlanError(f"{output} was started with test flags {list(old.allowances)}, now {list(new.allowances)}")
+
+
+def base_urls(plan: Plan) -> dict[str, str]:
+    """The address of each input of saved HTML by its name.
+
+    The one that stands for the folder of a single page if none is given does not count: the page may be moved.
+    """
+    return {
+        unit.name: "no base URL"
+        if unit.single_file and unit.base_url.endswith(".invalid/")
+        else unit.base_url.rstrip("/")
+        for unit in plan.units
+        if unit.kind == "html"
+    }

@@ -25,6 +25,7 @@ from pipelines.filters.opt_out import OptOutConfig
 from pipelines.filters.page_url import PageUrlConfig
 from pipelines.filters.text_safety import TextSafetyConfig
 from pipelines.limits import BlocklistConfig, ImageFrequencyConfig, ImagesLeftConfig, ShardsConfig, SplitConfig
+from pipelines.media.decode import DECODABLE
 from pipelines.media.prepare import MediaConfig
 from pipelines.sources.config import SourceConfig
 from pipelines.web.config import FetchConfig
@@ -61,6 +62,10 @@ class Recipe:
     split: SplitConfig
     shards: ShardsConfig
 
+    def __post_init__(self) -> None:
+        if unknown := set(self.image_filter.formats) - set(DECODABLE):
+            raise ValueError(f"image_filter.formats: {min(unknown)!r} is not one of {', '.join(DECODABLE)}")
+
 
 def shipped() -> list[str]:
     """Names of the recipes that come with the package."""
@@ -85,15 +90,19 @@ def _tables(name: str, below: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
     if name in below:
         raise RecipeError(f"recipe {name}: extends itself through {' -> '.join(below)}")
     if name in shipped():
-        where, text = f"recipe {name}", (files("pipelines.recipes") / f"{name}.toml").read_text()
+        where, data = f"recipe {name}", (files("pipelines.recipes") / f"{name}.toml").read_bytes()
     elif Path(name).is_file():
-        where, text = name, Path(name).read_text()
+        where, data = name, Path(name).read_bytes()
     else:
         raise RecipeError(f"no recipe {name!r}: give a path, or one of {', '.join(shipped())}")
     try:
-        own = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        own = tomllib.loads(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{where}: not UTF-8, as TOML must be, at byte {error.start}") from error
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits
         raise RecipeError(f"{where}: {error}") from error
+    if "name" in own:
+        raise RecipeError(f"{where}: unknown key 'name': a data set is named after the recipe's file")
     merged: dict[str, Any] = {}
     if (base := own.pop("extends", None)) is not None:
         if not isinstance(base, str):
@@ -102,7 +111,8 @@ def _tables(name: str, below: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
             base = str(Path(name).parent / base)
         merged = _tables(base, (*below, name))[1]
     for table, values in own.items():
-        merged[table] = {**merged.get(table, {}), **values} if isinstance(values, Mapping) else values
+        old = merged.get(table)
+        merged[table] = {**old, **values} if isinstance(old, Mapping) and isinstance(values, Mapping) else values
     return where, merged
 
 
@@ -157,5 +167,5 @@ def _toml_value(value: Any) -> str:
 
 def summary(name: str) -> str:
     """The first line of a shipped recipe's opening comment."""
-    text = (files("pipelines.recipes") / f"{name}.toml").read_text()
+    text = (files("pipelines.recipes") / f"{name}.toml").read_text(encoding="utf-8")
     return text.partition("\n")[0].removeprefix("#").strip()

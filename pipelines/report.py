@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.shard_files import DataSetError, manifest_of, printable
+from pipelines.shard_files import DamageError, DataSetError, manifest_of, printable, read_whole
 from pipelines.store import paths
 from schemas.manifest import FunnelRow, Manifest
 from schemas.rejection import DeadLetter
-from schemas.strict import StrictError, from_plain
+from schemas.strict import from_plain, to_plain
 
 KINDS = {
     "record": "records of the input",
@@ -67,15 +67,16 @@ def report_for(path: str) -> Report:
     """The report of a data set, from its report.json or else its manifest.json.
 
     Raises:
-        DataSetError: the folder is no finished data set, or its report cannot be read.
+        DataSetError: the folder is no finished data set.
+        DamageError: its report cannot be read.
     """
     file = paths.join(path, "report.json")
     if not paths.exists(file):
         return report_of(manifest_of(path))
     try:
-        return from_plain(Report, json.loads(paths.read_bytes(file)), file)
-    except (StrictError, ValueError) as error:
-        raise DataSetError(f"{file}: {error}") from error
+        return from_plain(Report, json.loads(read_whole(file)), "report")
+    except (ValueError, RecursionError) as error:
+        raise DamageError(f"{file}: {error}") from error
 
 
 def print_report(found: Manifest | Report, console: Console) -> None:
@@ -145,6 +146,7 @@ def rejected(path: str, stage: str, limit: int) -> Rejections:
 
     Raises:
         DataSetError: the build has no such stage; the message lists the stages.
+        DamageError: a line cannot be read.
     """
     folder = paths.join(path, "dead_letters")
     files = {file.rsplit("/", 1)[-1].removesuffix(".jsonl"): file for file in paths.list_files(folder)}
@@ -157,8 +159,11 @@ def rejected(path: str, stage: str, limit: int) -> Rejections:
     counts: Counter[tuple[str, str]] = Counter()
     examples: dict[tuple[str, str], list[DeadLetter]] = {}
     with paths.open_read(files[stage]) as stream:
-        for line in stream:
-            letter = from_plain(DeadLetter, json.loads(line), files[stage])
+        for number, line in enumerate(stream, 1):
+            try:
+                letter = from_plain(DeadLetter, json.loads(line), "dead letter")
+            except (ValueError, RecursionError) as error:
+                raise DamageError(f"{files[stage]}, line {number}: {error}") from error
             why = letter.kind, letter.reason
             counts[why] += letter.count
             some = examples.setdefault(why, [])
@@ -195,6 +200,11 @@ def print_rejected(path: str, stage: str, limit: int, console: Console) -> None:
         for letter in found.examples:
             if (letter.kind, letter.reason) == (kind, reason):
                 console.print(_letter(letter), soft_wrap=True)
+
+
+def rejected_json(path: str, stage: str, limit: int) -> str:
+    """The examples of `rejected` as a JSON array of dead letters."""
+    return json.dumps(to_plain(rejected(path, stage, limit).examples), indent=1, ensure_ascii=False)
 
 
 def _letter(letter: DeadLetter) -> Text:

@@ -15,7 +15,16 @@ from rich.console import Console
 from rich.text import Text as Line
 
 from pipelines.report import size
-from pipelines.shard_files import DataSetError, ShardFiles, find_shards, manifest_of, printable, split_and_number
+from pipelines.shard_files import (
+    DamageError,
+    DataSetError,
+    ShardFiles,
+    find_shards,
+    manifest_of,
+    printable,
+    read_whole,
+    split_and_number,
+)
 from pipelines.store import paths
 from pipelines.verify_folder import dead_letter_problems, manifest_problems, report_problems
 from pipelines.verify_samples import (
@@ -27,7 +36,7 @@ from pipelines.verify_samples import (
     read_samples,
 )
 from schemas.keys import bucket
-from schemas.manifest import Manifest, ManifestError, Shard
+from schemas.manifest import Manifest, Shard
 from schemas.shard import decode_sample
 from schemas.strict import to_plain
 
@@ -127,7 +136,7 @@ def _verify_folder(files: ShardFiles, findings: _Findings) -> Manifest | None:
     path = paths.join(folder, "manifest.json")
     try:
         manifest = manifest_of(folder)
-    except (DataSetError, ManifestError) as error:
+    except (DataSetError, DamageError) as error:
         findings.add(path, str(error).removeprefix(f"{path}: "))
         return None
     for what in manifest_problems(manifest):
@@ -141,13 +150,17 @@ def _verify_folder(files: ShardFiles, findings: _Findings) -> Manifest | None:
     if not paths.exists(report):
         findings.add(report, "is missing")
     else:
-        for what in report_problems(paths.read_bytes(report), manifest):
-            findings.add(report, what)
-    if paths.list_files(paths.join(folder, "dead_letters")) or not any(row.dropped for row in manifest.funnel):
+        try:
+            for what in report_problems(read_whole(report), manifest):
+                findings.add(report, what)
+        except DamageError as error:
+            findings.add(report, str(error).removeprefix(f"{report}: "))
+    letters = paths.join(folder, "dead_letters")
+    if paths.list_files(letters) or not any(row.dropped for row in manifest.funnel):
         for file, what in dead_letter_problems(folder, manifest.funnel):
             findings.add(file, what)
     else:
-        findings.notes.append("dead_letters is not there: what was dropped is not checked against the funnel")
+        findings.add(letters, "is missing, but the funnel says that things were dropped")
     return manifest
 
 
@@ -161,13 +174,18 @@ def _verify_shard(path: str, entry: Shard | None, findings: _Findings) -> _Place
     if found is None:
         findings.notes.append(f"{path}: its name gives no split and number, which are not checked")
     try:
-        with paths.open_read(path) as raw:
+        opened = paths.open_read(path)
+    except OSError as error:
+        findings.add(path, f"cannot be read: {error}")
+        return place
+    whole, digest = True, ""
+    with opened as raw:
+        try:
             for what in archive_problems(raw):
                 findings.add(path, what)
-    except Exception as error:  # what a damaged archive or disk makes the library raise is not to be listed
-        findings.add(path, f"damaged archive: {_said(error)}")
-    whole, digest = True, ""
-    with paths.open_read(path) as raw:
+        except Exception as error:  # what a damaged archive or disk makes the library raise is not to be listed
+            findings.add(path, f"damaged archive: {_said(error)}")
+        raw.seek(0)
         stream = DigestingStream(raw)
         try:
             for key, members in read_samples(path, stream):

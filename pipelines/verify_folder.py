@@ -65,7 +65,7 @@ def report_problems(text: bytes, manifest: Manifest) -> Iterator[str]:
     try:
         if json.loads(text) != json.loads(json.dumps(to_plain(report_of(manifest)))):
             yield "differs from manifest.json"
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         yield f"cannot be read: {error}"
 
 
@@ -74,16 +74,19 @@ def dead_letter_problems(folder: str, funnel: Sequence[FunnelRow]) -> Iterator[t
     found: Counter[tuple[str, str, str]] = Counter()
     for path in paths.list_files(paths.join(folder, "dead_letters")):
         stage = path.rsplit("/", 1)[-1].removesuffix(".jsonl")
-        with paths.open_read(path) as stream:
-            for number, line in enumerate(stream, 1):
-                try:
-                    letter = from_plain(DeadLetter, json.loads(line), "dead letter")
-                except ValueError as error:
-                    yield path, f"line {number}: {error}"
-                    continue
-                if letter.stage != stage:
-                    yield path, f"line {number}: of stage {letter.stage!r}"
-                found[letter.kind, letter.stage, letter.reason] += letter.count
+        try:
+            with paths.open_read(path) as stream:
+                for number, line in enumerate(stream, 1):
+                    try:
+                        letter = from_plain(DeadLetter, json.loads(line), "dead letter")
+                    except (ValueError, RecursionError) as error:
+                        yield path, f"line {number}: {error}"
+                        continue
+                    if letter.stage != stage:
+                        yield path, f"line {number}: of stage {letter.stage!r}"
+                    found[letter.kind, letter.stage, letter.reason] += letter.count
+        except OSError as error:
+            yield path, f"cannot be read: {error}"
     expected: Counter[tuple[str, str, str]] = Counter()
     for row in funnel:
         for reason, count in row.dropped.items():

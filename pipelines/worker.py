@@ -1,10 +1,13 @@
 """A worker process of the local engine: Beam's own, without the lines that it prints at every start and every error."""
 
-import logging
+import signal
 import sys
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # first: Ctrl-C is told by the driver, which ends its workers
+    import logging
+
     logging.disable(logging.ERROR)  # what goes wrong with a unit is told by the driver, once
     from apache_beam.runners.worker import sdk_worker, sdk_worker_main  # they warn as they are imported
 

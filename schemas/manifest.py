@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.strict import StrictError, from_plain, to_plain
+from schemas.strict import from_plain, to_plain
 
 
 class ManifestError(ValueError):
@@ -94,5 +94,5 @@ def read_manifest(text: str, name: str) -> Manifest:
     """
     try:
         return from_plain(Manifest, json.loads(text), name)
-    except (json.JSONDecodeError, StrictError) as error:
+    except (ValueError, RecursionError) as error:
         raise ManifestError(f"{name}: {error}") from error

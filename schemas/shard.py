@@ -15,14 +15,14 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from schemas.document import Document, Image, Media, Slot, Text, Video, normal_form
-from schemas.strict import StrictError, from_plain, to_plain
+from schemas.strict import from_plain, to_plain
 
 FORMAT_VERSION = "openm3w-1"
 TEXT_MEMBER = "txt"
 """Where the text of a pair stands, so that readers of plain image-text shards find it."""
 
 
-class ShardError(ValueError):
+class ShardError(RuntimeError):
     """A shard or sample that is not as this module writes it; the message names the sample."""
 
 
@@ -86,8 +86,10 @@ def document_from_json(value: Mapping[str, Any], text: str | None = None) -> Doc
             key=lambda entry: entry[0],
         )
         head = from_plain(Document, {**value, "slots": []}, "sample")
-    except (KeyError, TypeError, StrictError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ShardError(f"not a sample: {error}") from error
+    if not isinstance(text, str):
+        raise ShardError(f"not a sample: its text is {text!r}")
     slots: list[Slot] = []
     end = 0
     for number, (slot, position, media) in enumerate(placed):
@@ -133,7 +135,7 @@ def decode_sample(key: str, files: Mapping[str, bytes]) -> Sample:
         value = json.loads(files["json"])
         text = media.pop(TEXT_MEMBER).decode() if value.get("kind") == "pair" else None
         document = document_from_json(value, text)
-    except (KeyError, AttributeError, UnicodeDecodeError, ShardError, json.JSONDecodeError) as error:
+    except (KeyError, AttributeError, TypeError, ValueError, RecursionError, ShardError) as error:
         raise ShardError(f"{key}: {error!r}") from error
     if document.key != key:
         raise ShardError(f"{key}: its JSON says key {document.key!r}")
@@ -176,7 +178,7 @@ def read_shard(stream: BinaryIO) -> Iterator[Sample]:
                 key = name
                 data = tar.extractfile(entry)
                 files[extension] = data.read() if data else b""
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, ValueError) as error:
         raise ShardError(f"damaged archive after sample {key or '(none)'}: {error}") from error
     if files:
         yield decode_sample(key, files)

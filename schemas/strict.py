@@ -4,6 +4,7 @@ One place decides what a field may hold; recipes, samples and manifests all go t
 an error that names itself and its known neighbours.
 """
 
+import math
 import typing
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -47,7 +48,7 @@ def from_plain(cls: type[T], value: Any, where: str) -> T:
         where: how messages call it, e.g. "[language] of recipe.toml".
 
     Raises:
-        StrictError: unknown or missing key, or a value of another type.
+        StrictError: unknown or missing key, a value of another type, or a number that is not finite.
     """
     result: T = _convert(cls, value, where)
     return result
@@ -73,11 +74,22 @@ def _convert(wanted: Any, value: Any, where: str) -> Any:
         if not isinstance(value, Mapping):
             raise StrictError(f"{where}: a table is wanted, not {value!r}")
         return {key: _convert(item, entry, f"{where}.{key}") for key, entry in value.items()} or EMPTY
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return _finite(value, where)
     if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
         raise StrictError(f"{where}: {wanted.__name__} is wanted, not {value!r}")
     return value
+
+
+def _finite(value: float, where: str) -> float:
+    """JSON has no sign for NaN and infinity, and no comparison with NaN holds."""
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise StrictError(f"{where}: a finite number is wanted, not {str(value)[:20]}")
+    return number
 
 
 def _record(cls: type, value: Any, where: str) -> Any:

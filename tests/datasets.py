@@ -1,14 +1,16 @@
 """Small data sets for tests, written as a build writes them: real pictures, shards, manifest, dead letters."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 from PIL import Image as Picture
 
+from pipelines import cli
 from pipelines.facts import to_json
 from schemas.document import Document, Image, Slot, Source, Text
 from schemas.keys import bucket, page_key, pair_key
@@ -23,6 +25,19 @@ RECIPE = {
     "image_safety": {"scorer": "none", "max_score": 0.8, "scope": "document"},
     "blocklist": {"digest_files": [], "phash_files": [], "phash_distance": 4},
 }
+
+
+def m3w(*arguments: object) -> tuple[int, str]:
+    """Exit code and output of a command, its messages on stderr included."""
+    out, usual = StringIO(), (sys.stdout, sys.stderr, sys.argv)
+    sys.stdout, sys.stderr, sys.argv = out, out, ["m3w", *map(str, arguments)]
+    try:
+        cli.main()
+    except SystemExit as ended:
+        return int(ended.code or 0), out.getvalue()
+    finally:
+        sys.stdout, sys.stderr, sys.argv = usual
+    return 0, out.getvalue()
 
 
 def picture(width: int, height: int, seed: int, form: str = "JPEG") -> bytes:

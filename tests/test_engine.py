@@ -51,7 +51,16 @@ def test_an_option_that_beam_does_not_know_is_refused() -> None:
         engine(1, ["--wrokers=4"])
 
 
+@pytest.mark.parametrize(
+    "before", [(), ("--streaming",), ("--temp_location=gs://b/t",), ("--temp_location", "gs://b/t")]
+)
+def test_a_word_that_belongs_to_no_option_is_refused(before: tuple[str, ...]) -> None:
+    with pytest.raises(EngineError, match=r"^b\.warc\.gz: neither an option of Beam's nor the value of one"):
+        engine(1, [*before, "b.warc.gz"])
+
+
 def test_harmless_options_pass() -> None:
+    refuse_dangerous(["--temp_location", "gs://b/t", "--streaming"])
     refuse_dangerous(["--experiments=use_fastavro", "--direct_runner_bundle_repeat=2", "--temp_location=gs://b/t"])
 
 

@@ -128,6 +128,9 @@ def test_media_queries_for_a_desktop_window(query: str, matches: bool) -> None:
         ('<picture><source media="(max-width: 600px)" srcset="small.jpg"><img src="a.jpg"></picture>', "a.jpg"),
         ('<picture><source data-srcset="b.jpg 640w, c.jpg 1280w"><img src="blank.gif"></picture>', "c.jpg"),
         ('<a href="big.jpg"><img src="thumb.jpg"></a>', "thumb.jpg"),
+        ('<img data-src="#" src="a.jpg">', "a.jpg"),
+        ('<img data-src="page.html#x" src="a.jpg">', "a.jpg"),
+        ('<img src="?picture=1">', "page.html?picture=1"),
     ],
 )  # fmt: skip
 def test_the_address_of_a_picture(html: str, expected: str) -> None:
@@ -144,9 +147,25 @@ def test_linked_picture_by_configuration() -> None:
     assert image('<a href="page.html"><img src="thumb.jpg"></a>', config).url.endswith("/thumb.jpg")
 
 
-@pytest.mark.parametrize("src", ["data:image/png;base64,AAAA", "about:blank", "", "ftp://h.example/a.png"])
+@pytest.mark.parametrize(
+    "src",
+    [
+        "data:image/png;base64,AAAA", "about:blank", "", " ", "ftp://h.example/a.png", "?", "#", " #top ",
+        "page.html", "page.html#top", "/a/page.html", "https://site.example/a/page.html",
+    ],
+)  # fmt: skip
 def test_pictures_without_a_web_address_are_left_out(src: str) -> None:
     assert document(f'<p>words <img src="{src}">').images == ()
+
+
+def test_the_page_itself_is_no_picture_whatever_its_base() -> None:
+    html = '<base href="/b/"><p>words <img src="#"><img src="?"><img src=""><img src="../a/page.html">'
+    assert document(html).images == ()
+    odd = "https://site.example/a/caf\u00e9?x=1#y"
+    assert document('<p>words <img src="?x=1"><img src="caf%C3%A9?x=1">', url=odd).images == ()
+    config = replace(FULL, prefer_linked_image=True)
+    found = image('<a href="page.png"><img src="a.jpg"></a>', config, "https://site.example/a/page.png")
+    assert found.url.endswith("/a.jpg")
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 from dataclasses import replace
 
 import pytest
-from extract_page import PARSE, URL, parsed
+from extract_page import PARSE, URL, marked, parsed
 
-from pipelines.extract.parse import ParsedPage, opt_out_meta
+from pipelines.extract.parse import ParsedPage, _read_with_html_parser, opt_out_meta
 from schemas.rejection import Rejected
 
 
@@ -16,6 +16,27 @@ def page(html: str, url: str = URL) -> ParsedPage:
 def words(found: ParsedPage | Rejected) -> str:
     assert isinstance(found, ParsedPage), found
     return " ".join(" ".join(map(str, found.root.itertext())).split())
+
+
+@pytest.mark.parametrize(
+    ("html", "found"),
+    [
+        ("<p>one<image src=a.png> two</p>three", "one{a.png} two\n\nthree"),
+        ('<p>one <IMAGE src="a.png"/> two', "one{a.png} two"),
+        ("<p>one <image\nsrc=a.png>two</image>three", "one{a.png} twothree"),
+        ('<p>one <svg><image href="a.png"></image><text>no</text></svg> two', "one two"),
+        ("<p>one <image-box src=a.png>two</image-box>", "one two"),
+    ],
+)
+def test_an_image_element_is_an_img_as_in_a_browser(html: str, found: str) -> None:
+    assert marked(html).strip() == found
+
+
+def test_an_image_element_is_an_img_in_the_second_opinion_too() -> None:
+    root = _read_with_html_parser("<p>one<image src=a.png> two</p>", PARSE)
+    assert root is not None
+    assert [element.get("src") for element in root.iter("img")] == ["a.png"]
+    assert [element.tag for element in root.iter("img", "image")] == ["img"]
 
 
 @pytest.mark.parametrize(

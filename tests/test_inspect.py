@@ -3,6 +3,9 @@
 import base64
 import json
 import re
+import subprocess
+import sys
+import tarfile
 from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
@@ -13,13 +16,13 @@ import pytest
 from PIL import Image as Picture
 from rich.console import Console
 
-from pipelines.inspect import Summary, print_summary, show_sample, summarise, summary_json, write_html
+from pipelines.inspect import Summary, not_there, print_summary, show_sample, summarise, summary_json, write_html
 from pipelines.page_view import POLICY, STYLE, THUMBNAIL_SIDE, thumbnail
-from pipelines.shard_files import DataSetError, all_shards, find_shards
+from pipelines.shard_files import DamageError, DataSetError, all_shards, find_shards
 from schemas.document import Document, Text, Video
 from schemas.keys import page_key
-from schemas.shard import Sample, ShardError
-from tests.datasets import build, page, pages, pair, picture, write_shard
+from schemas.shard import Sample, ShardError, sample_json
+from tests.datasets import build, m3w, page, pages, pair, picture, write_shard
 
 
 def printed(summary: Summary) -> str:
@@ -37,7 +40,12 @@ def test_names_of_shards(tmp_path: Path) -> None:
         assert [path.rsplit("/", 1)[1] for path in all_shards([str(given)])] == names
     assert find_shards([str(tmp_path)])[0].folder == str(tmp_path)
     one = str(tmp_path / "shards/dev-000000.tar")
-    assert all_shards([one, one]) == [one]
+    assert all_shards([one, one, f"{tmp_path}/shards/../shards/dev-000000.tar"]) == [one]
+    for twice in (f"{tmp_path}/", f"{tmp_path}/shards", f"{tmp_path}/shards/*.tar", one):
+        (files,) = find_shards([str(tmp_path), twice])
+        assert (len(files.shards), files.complete) == (3, True), twice
+    (files,) = find_shards([str(tmp_path / "shards"), one])
+    assert (len(files.shards), files.complete) == (3, False), "it cannot be known that one is of the folder"
     for nothing in ("nowhere", "nowhere.tar", str(tmp_path / "dead_letters"), "nowhere/*.tar"):
         with pytest.raises(DataSetError, match=f"^{re.escape(nothing)}: no data set"):
             find_shards([nothing])
@@ -93,6 +101,83 @@ def test_damaged_shard_is_named(tmp_path: Path) -> None:
     shard.write_bytes(shard.read_bytes()[:3000])
     with pytest.raises(ShardError, match=r"train-000001\.tar: .*m3w verify says more"):
         summarise([str(tmp_path)])
+    assert m3w("inspect", tmp_path)[0] == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"title": 7}, {"images": 5}, {"images": ["ab"]}, {"images": [{"slot": 0, "position": "1"}]}, {"text": ["a"]}],
+)
+def test_a_sample_of_another_form_is_damage(tmp_path: Path, change: dict[str, object]) -> None:
+    write_shard(path := tmp_path / "a.tar", [page(1, ["Some text.", picture(64, 64, 1), "More of it."])])
+    with tarfile.open(path) as tar:
+        members = [(entry, data.read()) for entry in tar if (data := tar.extractfile(entry))]
+    with tarfile.open(path, "w") as tar:
+        for entry, data in members:
+            new = json.dumps(json.loads(data) | change).encode() if entry.name.endswith("json") else data
+            entry.size = len(new)
+            tar.addfile(entry, BytesIO(new))
+    with pytest.raises(ShardError, match=r"a\.tar: .*m3w verify says more"):
+        summarise([str(path)])
+
+
+def test_a_shard_that_cannot_be_read_is_damage(tmp_path: Path) -> None:
+    build(tmp_path)
+    (tmp_path / "shards/train-000001.tar").unlink()
+    (tmp_path / "shards/train-000001.tar").symlink_to("nowhere")
+    with pytest.raises(DamageError, match=r"train-000001\.tar: cannot be read: No such file"):
+        summarise([str(tmp_path)])
+
+
+def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+    build(tmp_path)
+    assert summarise([str(tmp_path)]).problems == ()
+    assert m3w("inspect", tmp_path)[0] == 0
+    shard = tmp_path / "shards/train-000001.tar"
+    members = shard.read_bytes()
+    with tarfile.open(shard) as tar:
+        first, *others = tar.getmembers()
+    second = next(entry for entry in others if entry.name[:32] != first.name[:32])
+    shard.write_bytes(members[: second.offset] + bytes(1024))  # a whole archive, of less
+    (what,) = summarise([str(tmp_path)]).problems
+    assert what == f"{shard}: 1 samples can be read, the manifest says 3; m3w verify says more"
+    shard.unlink()
+    assert summarise([str(tmp_path)]).problems == (f"{shard} is missing, but the manifest names it",)
+    for options in ((), ("--json",), ("--sample", "0"), ("--html", tmp_path / "page.html")):
+        code, out = m3w("inspect", tmp_path, *options)
+        assert (code, out.count("train-000001.tar is missing")) == (1, 2 if "--json" in options else 1), options
+    (tmp_path / "manifest.json").write_text("{")
+    assert ["manifest.json: Expecting" in what for what in not_there([str(tmp_path)])] == [True]
+    (tmp_path / "manifest.json").unlink()
+    assert not_there([str(tmp_path)]) == [f"{tmp_path} is no finished data set: it has no manifest.json"]
+
+
+def test_a_build_that_is_not_done_is_said_to_be(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text("{}")
+    code, out = m3w("inspect", tmp_path)
+    assert code == 1
+    assert f"m3w: {tmp_path} is not finished: it has no _SUCCESS" in out and out.count("m3w:") == 1
+
+
+def test_options_that_do_not_go_together(tmp_path: Path) -> None:
+    build(tmp_path)
+    for options, said in (
+        (("--images", "x"), "--images saves the images of one document: give --sample too"),
+        (("--html", "x", "--sample", "0"), "--html cannot be given together with --sample"),
+        (("--html", "x", "--json"), "--html cannot be given together with --json"),
+    ):
+        assert m3w("inspect", tmp_path, *options) == (2, f"m3w: {said}\n")
+
+
+def test_nobody_reads_on(tmp_path: Path) -> None:
+    build(tmp_path)
+    for words in (("inspect", tmp_path), ("inspect", tmp_path, "--json"), ("verify", tmp_path)):
+        command = [sys.executable, "-m", "pipelines.cli", *map(str, words)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == ("", 141), words
+        process.stderr.close()
 
 
 # --- one document ----------------------------------------------------------------------------------------------------
@@ -114,6 +199,14 @@ def test_show_sample_by_number_and_key(tmp_path: Path) -> None:
         show_sample([str(tmp_path)], "5")
     with pytest.raises(DataSetError, match="no sample with the key 'ffff'"):
         show_sample([str(tmp_path)], "ffff")
+
+
+def test_a_sample_as_json(tmp_path: Path) -> None:
+    made = page(5, ["Before.", picture(90, 70, 3)])
+    write_shard(tmp_path / "a.tar", [made])
+    code, out = m3w("inspect", tmp_path / "a.tar", "--sample", "0", "--json", "--images", tmp_path / "images")
+    assert (code, json.loads(out)) == (0, sample_json(made.document))
+    assert len(list((tmp_path / "images").iterdir())) == 1
 
 
 def test_show_sample_saves_images(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from pipelines.recipe import Recipe, load_recipe, values
 from pipelines.sources.inputs import plan_units
 from pipelines.sources.units import Unit
 from schemas.manifest import Input
-from schemas.strict import StrictError
 
 DEMO = load_recipe("demo")
 PAGE = b"<!doctype html><title>One</title><p>Text</p>"
@@ -222,7 +221,15 @@ def test_a_plan_of_another_version_names_the_file_and_the_key(tmp_path: Path, pa
     path = tmp_path / "plan.json"
     save_plan(str(path), plan_of(page))
     path.write_text(json.dumps({**json.loads(path.read_text()), "novelty": 1}))
-    with pytest.raises(StrictError, match=r"plan\.json.*novelty"):
+    with pytest.raises(PlanError, match=r"plan\.json is not the plan .*novelty.* give another output folder"):
+        load_plan(str(path))
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"mine": 1}'])
+def test_a_file_that_is_no_plan_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "plan.json"
+    path.write_bytes(content)
+    with pytest.raises(PlanError, match=r"/plan\.json is not the plan of a build .*--fresh deletes nothing there"):
         load_plan(str(path))
 
 
@@ -261,6 +268,20 @@ def test_an_input_more_or_less_is_refused_with_the_name(page: Path, folder: Path
     assert "(saved differ)" in refusal(one, both)
     assert "(saved differ)" in refusal(both, one)
     assert "(one.html, saved differ)" in refusal(one, plan_of(folder))
+
+
+def test_another_base_url_is_refused_with_both(page: Path, folder: Path) -> None:
+    def based(url: str, *inputs: Path) -> Plan:
+        return make_plan(DEMO, plan_units([str(path) for path in inputs], url, DEMO.source), (), 1)
+
+    one, other, none = "https://one.example/", "https://other.example/a/", ""
+    assert refusal(based(one, folder), based(other, folder)) == (
+        "out/m3w was started with another base URL (saved: https://one.example then, https://other.example/a now). "
+        "Use the same, or another output folder"
+    )
+    assert "https://saved.invalid now" in refusal(based(one, folder), based(none, folder))
+    assert "no base URL then, https://one.example now" in refusal(based(none, page), based(one, page))
+    check_same(based(one, page), based(one.rstrip("/"), page), "out")
 
 
 def test_other_test_flags_are_refused(page: Path) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import shlex
 import sys
@@ -19,7 +20,9 @@ from crawls import CRAWL
 
 from docs.tables import PAGES, ROOT, filled
 from pipelines import cli
+from pipelines.facts import PageFact
 from pipelines.recipe import Recipe, load_recipe
+from pipelines.store.facts import FactsError, read_rows
 from schemas.strict import field_types
 
 README = ROOT / "README.md"
@@ -285,6 +288,8 @@ BAD = {
     "key": 'extends = "demo"\n[language]\nmin_scor = 0.5',
     "type": 'extends = "demo"\n[language]\nmin_score = "0.5"',
     "range": 'extends = "demo"\n[language]\nmin_score = 5',
+    "nan": 'extends = "demo"\n[language]\nmin_score = nan',
+    "name": 'extends = "demo"\nname = "x"',
     "bd": 'extends = "demo"\n[page_url]\nblocked_domains = "nothere.txt"',
     "lm": 'extends = "demo"\n[language]\nmodel = "nothere.ftz"',
 }
@@ -298,6 +303,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "notes.txt").touch()
     (tmp_path / "cols.jsonl").write_text('{"u": "https://x.example/", "html": "<p>x"}\n')
     (tmp_path / "bad.parquet").write_text("PAR1junk")
+    (tmp_path / "noise.jsonl").write_text("noise")
+    os.mkfifo(tmp_path / "pipe.warc.gz")
+    (tmp_path / "mixed").mkdir()
+    for name in ("a.warc.gz", "a.html"):
+        (tmp_path / "mixed" / name).touch()
     for folder in ("d1", "d2"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "a.warc.gz").touch()
@@ -312,6 +322,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("key", ("recipe", "check", "bad.toml")),
         ("type", ("recipe", "check", "bad.toml")),
         ("range", ("recipe", "check", "bad.toml")),
+        ("nan", ("recipe", "check", "bad.toml")),
+        ("name", ("recipe", "check", "bad.toml")),
         ("", ("recipe", "check", "nosuch")),
         ("bd", ("build", "bd.toml", *BUILD[2:], "--offline")),
         ("lm", ("build", "lm.toml", *BUILD[2:], "--offline")),
@@ -322,8 +334,20 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("", (*BUILD, "--offline", "--input", "d1/a.warc.gz", "--input", "d2/a.warc.gz")),
         ("", (*BUILD, "--offline", "--", "--direct_num_workers=3")),
         ("", (*BUILD, "--offline", "--", "--wrkers=3")),
+        ("", (*BUILD, "--offline", "--", "b.warc.gz")),
+        ("", (*BUILD, "small.warc.gz", "--offline")),
+        ("", (*BUILD, "--offline", "--input", "mixed")),
+        ("", (*BUILD, "--offline", "--input", "https://example.org/x.warc.gz")),
+        ("", (*BUILD, "--offline", "--input", "pipe.warc.gz")),
+        ("", (*BUILD, "--offline", "--input", "noise.jsonl")),
+        ("", (*BUILD, "--offline", "--base-url", "nonsense")),
+        ("", ("build", "demo", "--input", "d1", "--output", "d1/out", "--offline")),
+        ("", (*BUILD[:4], "--output", "small.warc.gz/out", "--offline")),
+        ("", (*BUILD[:4], "--output", "/", "--offline")),
         ("", ("inspect", "nowhere")),
         ("", ("report", "nowhere")),
+        ("", ("inspect", "nowhere", "--images", "pictures")),
+        ("", ("extract", "notes.txt", "--url", "page.html")),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else value,
 )
@@ -334,6 +358,37 @@ def test_messages_are_those_that_the_documentation_quotes(place: Path, recipe: s
     assert code == 2
     assert f"    {told.strip()}\n" in TROUBLE
     assert not (place / "out" / "plan.json").exists()
+
+
+def test_a_recipe_that_is_no_text(place: Path) -> None:
+    (place / "bad.toml").write_bytes(b'extends = "m3w"\n\xe9')
+    code, told = m3w("recipe", "check", "bad.toml")
+    assert (code, f"    {told.strip()}\n" in TROUBLE) == (2, True), told
+
+
+def test_messages_on_damage_are_those_that_the_documentation_quotes(place: Path) -> None:
+    datasets.build(place / "out")
+    (place / "out/shards/train-000001.tar").unlink()
+    (place / "out/dead_letters/read.jsonl").write_text(
+        (place / "out/dead_letters/read.jsonl").read_text().partition("\n")[0] + "\nx\n"
+    )
+    (place / "out/report.json").write_text("{}")
+    for arguments in (
+        ("inspect", "out", "--sample", "0"),
+        ("report", "out"),
+        ("report", "out", "--rejected", "read"),
+    ):
+        code, told = m3w(*arguments)
+        assert (code, f"    {told.strip()}\n" in TROUBLE) == (1, True), told
+    (place / "out/_SUCCESS").unlink()
+    (place / "out/manifest.json").unlink()
+    code, told = m3w("inspect", "out", "--sample", "0")
+    assert (code, f"    {told.strip()}\n" in TROUBLE) == (1, True), told
+    (place / "out/work/facts").mkdir(parents=True)
+    (place / "out/work/facts/pages.parquet").write_text("PAR1junk")
+    with pytest.raises(FactsError) as raised:
+        list(read_rows("out/work/facts/pages.parquet", PageFact))
+    assert f"    m3w: {raised.value}\n" in TROUBLE
 
 
 def test_a_missing_scorer_is_told_before_anything_is_read(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -364,6 +419,12 @@ def test_an_occupied_folder_and_one_of_another_build(place: Path) -> None:
     assert code == 2 and f"    {told.strip()}\n" in TROUBLE
     code, told = m3w(*BUILD, "--offline")
     assert code == 1 and f"    {told.splitlines()[0]}\n" in TROUBLE, "complete already"
+    (place / "out" / "manifest.json").unlink()
+    code, told = m3w(*BUILD, "--offline")
+    assert code == 2 and f"    {told.strip()}\n" in TROUBLE, "without its manifest"
+    (place / "out" / "plan.json").write_text("")
+    code, told = m3w(*BUILD, "--offline", "--fresh")
+    assert code == 2 and f"    {told.strip()}\n" in TROUBLE, "somebody else's plan"
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.cli import recipe_check
+from pipelines.plan import PlanError
 from pipelines.recipe import (
+    Recipe,
     RecipeError,
     differences,
     load_recipe,
@@ -86,11 +89,84 @@ def test_a_missing_table_is_named(tmp_path: Path) -> None:
         ("fetch", "respect_robots = 1", "bool is wanted, not 1"),
         ("fetch", "total_seconds = 0", "total_seconds must be above 0"),
         ("media", "jpeg_quality = 0", "jpeg_quality"),
+        ("media", 'formats = ["jpeg", "heic"]', "'heic' is not one of jpeg"),
+        ("image_filter", 'formats = ["heic"]', "image_filter.formats: 'heic' is not one of jpeg"),
+        ("image_filter", "min_deviation = 128", "is not between 0 and 127.5"),
+        ("gopher_quality", "min_stop_words = 9", "is not between 0 and the number of stop_words (8)"),
+        ("fetch", "connect_seconds = 2.1e6", "must be at most 2000000"),
+        ("parse", "max_attributes = 1000001", "max_attributes must be in 1..1000000"),
+        ("language", f"min_score = 1{'0' * 400}", "a finite number is wanted, not 1000"),
     ],
 )
 def test_a_value_that_does_not_fit_names_its_key(tmp_path: Path, table: str, line: str, said: str) -> None:
     text = message(written(tmp_path, f'extends = "m3w"\n[{table}]\n{line}\n'))
     assert said in text and table in text and line.split()[0] in text
+
+
+NUMBERS = [
+    (table, key)
+    for table, config in field_types(Recipe).items()
+    if table != "name"
+    for key, kind in field_types(config).items()
+    if kind in (int, float)
+]
+
+
+@pytest.mark.parametrize(("table", "key"), NUMBERS)
+def test_no_number_may_be_negative_or_no_number_at_all(tmp_path: Path, table: str, key: str) -> None:
+    for value in ("-1", "nan", "inf", "-inf", f"-1{'0' * 400}"):
+        text = message(written(tmp_path, f'extends = "m3w"\n[{table}]\n{key} = {value}\n'))
+        assert f"mine.toml.{table}" in text and key in text, value
+
+
+def test_the_numbers_of_all_tables_are_tried() -> None:
+    assert len(NUMBERS) > 70
+    assert {table for table, _ in NUMBERS} >= {"fetch", "media", "image_filter", "image_url", "gopher_quality"}
+
+
+def test_a_recipe_is_named_after_its_file_alone(tmp_path: Path) -> None:
+    base = written(tmp_path, 'extends = "m3w"\nname = "x"\n', "base.toml")
+    assert "base.toml: unknown key 'name'" in message(base)
+    assert "base.toml: unknown key 'name'" in message(written(tmp_path, 'extends = "base.toml"\n'))
+
+
+def test_a_number_of_thousands_of_digits_is_one_line_too(tmp_path: Path) -> None:
+    text = message(written(tmp_path, f'extends = "m3w"\n[language]\nmin_score = 1{"0" * 5000}\n'))
+    assert "mine.toml: " in text and "\n" not in text
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_bytes(b'extends = "m3w" # caf\xe9\n')
+    assert "mine.toml: not UTF-8" in message(str(tmp_path / "mine.toml"))
+
+
+def test_a_table_on_top_of_what_is_no_table(tmp_path: Path) -> None:
+    written(tmp_path, 'extends = "m3w"\nlanguage = 3\n', "base.toml")
+    assert "missing" in message(written(tmp_path, 'extends = "base.toml"\n[language]\nmin_score = 0.1\n'))
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ('[image_safety]\nscorer = "zork"', "recipe mine: scorer 'zork': not one of none, opennsfw"),
+        ('[language]\nmodel = "nothere.ftz"', "recipe mine: no language model at nothere.ftz"),
+        ('[page_url]\nblocked_domains = "nothere.txt"', "a list of [page_url], [image_url] or [blocklist]"),
+        ('[image_url]\nblocked_domains = "nothere.txt"', "No such file or directory: 'nothere.txt'"),
+        ('[blocklist]\ndigest_files = ["nothere.txt"]', "No such file or directory: 'nothere.txt'"),
+    ],
+)
+def test_a_recipe_that_names_what_is_not_there_is_not_good(tmp_path: Path, lines: str, said: str) -> None:
+    base = 'extends = "m3w"\n' + ("" if "image_safety" in lines else '[image_safety]\nscorer = "none"\n')
+    path = written(tmp_path, base + lines + "\n")
+    with pytest.raises(PlanError) as raised:
+        recipe_check(path)
+    assert said in str(raised.value)
+
+
+def test_a_recipe_that_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, 'extends = "m3w"\n[image_safety]\nscorer = "none"\n')
+    recipe_check(path)
+    assert capsys.readouterr().out == f"{path}: good, digest {recipe_digest(load_recipe(path))}\n"
 
 
 def test_a_table_that_is_no_table(tmp_path: Path) -> None:

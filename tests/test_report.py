@@ -23,11 +23,11 @@ from pipelines.report import (
     share_out,
     size,
 )
-from pipelines.shard_files import DataSetError
+from pipelines.shard_files import DamageError, DataSetError
 from schemas.manifest import FunnelRow, Manifest
 from schemas.rejection import DeadLetter
-from schemas.strict import to_plain
-from tests.datasets import build, pages
+from schemas.strict import from_plain, to_plain
+from tests.datasets import build, m3w, pages
 
 
 def shown(found: Any, printer: Callable[[Any, Console], None] = print_report) -> str:
@@ -47,8 +47,20 @@ def test_report_is_the_same_from_manifest_and_from_either_file(tmp_path: Path) -
 def test_report_of_no_data_set_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(DataSetError, match=r"no finished data set: it has no manifest\.json"):
         report_for(str(tmp_path))
-    (tmp_path / "report.json").write_text("{}")
-    with pytest.raises(DataSetError, match="missing name, totals"):
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("{}", "missing name, totals"), ("{", "Expecting"), ("[" * 99999, "recurs")]
+)
+def test_a_broken_report_is_damage(tmp_path: Path, text: str, said: str) -> None:
+    build(tmp_path)
+    (tmp_path / "report.json").write_text(text)
+    with pytest.raises(DamageError, match=f"report.json: .*{said}"):
+        report_for(str(tmp_path))
+    assert m3w("report", tmp_path)[0] == 1
+    (tmp_path / "report.json").unlink()
+    (tmp_path / "report.json").mkdir()
+    with pytest.raises(DamageError, match=r"report\.json: cannot be read: Is a directory"):
         report_for(str(tmp_path))
 
 
@@ -96,6 +108,25 @@ def test_rejected_gives_examples_of_every_reason(tmp_path: Path) -> None:
         DataSetError, match=r"no stage 'gopher'.*: gopher_quality, image_url, images_left, page_url, read"
     ):
         rejected(str(tmp_path), "gopher", limit=3)
+
+
+def test_rejected_as_json_is_an_array_of_dead_letters(tmp_path: Path) -> None:
+    build(tmp_path)
+    code, out = m3w("report", tmp_path, "--rejected", "gopher_quality", "--limit", "3", "--json")
+    found = [from_plain(DeadLetter, entry, "letter") for entry in json.loads(out)]
+    assert (code, found) == (0, list(rejected(str(tmp_path), "gopher_quality", 3).examples))
+    assert m3w("report", tmp_path, "--rejected", "opt_out", "--json") == (0, "[]\n")
+
+
+def test_a_damaged_dead_letter_is_named_with_its_line(tmp_path: Path) -> None:
+    build(tmp_path)
+    path = tmp_path / "dead_letters/gopher_quality.jsonl"
+    path.write_text(path.read_text() + '{"kind": "page"}\n')
+    with pytest.raises(DamageError, match=r"gopher_quality\.jsonl, line 9: dead letter: missing stage, reason"):
+        rejected(str(tmp_path), "gopher_quality", 3)
+    path.write_text("{\n")
+    with pytest.raises(DamageError, match=r"gopher_quality\.jsonl, line 1: Expecting"):
+        rejected(str(tmp_path), "gopher_quality", 3)
 
 
 def test_share_out() -> None:

@@ -186,6 +186,8 @@ def test_damage_is_named() -> None:
         document_from_json(value)
     with pytest.raises(ShardError, match="unknown key 'colour'"):
         document_from_json({**sample_json(page("a" * 32).document), "colour": 1})
+    with pytest.raises(ShardError, match=r"sample\.scores\.a: a finite number is wanted, not nan"):
+        document_from_json({**sample_json(page("a" * 32).document), "scores": {"a": float("nan")}})
     whole = shard_bytes([page("a" * 32), page("b" * 32)])
     with pytest.raises(ShardError):
         list(read_shard(io.BytesIO(whole[:2000])))

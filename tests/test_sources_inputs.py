@@ -3,21 +3,26 @@
 import gzip
 import json
 import os
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.plan import describe_input
 from pipelines.sources.html_folder import address, default_base_url
 from pipelines.sources.inputs import InputError, plan_units, read_unit
 from pipelines.sources.records import RawMedia, RawPage, SourceRecord, Unreadable
 from pipelines.sources.units import Unit
+from schemas.strict import to_plain
 from tests.warc_files import CONFIG, OK, PNG, by_warcio, member, outcome, outcomes, page, record
 
 BASE = "https://site.example/docs/"
@@ -97,12 +102,146 @@ def test_only_gzip_is_split(tmp_path: Path) -> None:
 
 
 def test_folder_kinds(tmp_path: Path) -> None:
-    mixed = crawl(site(tmp_path / "mixed"), "a.warc.gz")
-    assert {unit.kind for unit in plan(mixed)} == {"warc"}
+    assert {unit.kind for unit in plan(crawl(tmp_path / "crawl", "a.warc.gz"))} == {"warc"}
     assert {unit.kind for unit in plan(site(tmp_path / "site"))} == {"html"}
     (tmp_path / "tables").mkdir()
     (tmp_path / "tables" / "a.jsonl").write_text('{"url": "http://a/", "html": "<p>"}\n')
     assert [unit.name for unit in plan(tmp_path / "tables")] == ["tables/a.jsonl"]
+
+
+def test_a_folder_of_several_kinds_is_refused(tmp_path: Path) -> None:
+    mixed = crawl(site(tmp_path / "mixed"), "a.warc.gz", "sub/b.warc.gz")
+    (mixed / "a.jsonl").touch()
+    with pytest.raises(InputError, match=r"2 of kind WARC and 3 of kind HTML and 1 of kind table; put each kind"):
+        plan(mixed)
+
+
+def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    crawl(tmp_path / "crawl", "a.warc.gz")
+    assert plan("~/crawl") == plan(tmp_path / "crawl")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("", "an empty path"),
+        ("https://example.org/x.warc.gz", r"https://example\.org/x\.warc\.gz: a web address; download it first"),
+        ("ftp://example.org/x.warc.gz", r"give a local path, or one of gs://\.\.\., s3://\.\.\., hdfs://\.\.\."),
+        ("gs://", "no address that can be used"),
+    ],
+)
+def test_addresses_that_cannot_be_read(given: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        plan(given)
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    crawl(odd, "a.warc.gz")
+    crawl(tmp_path / "crawl", "a.warc.gz")
+    (tmp_path / "crawl" / "a.warc.gz").rename(tmp_path / "crawl" / os.fsdecode(b"\xe9.warc.gz"))
+    (tmp_path / "tables").mkdir()
+    jsonl(tmp_path / "tables" / os.fsdecode(b"\xe9.jsonl"), '{"url": "http://a/", "html": "<p>"}')
+    site(odd / "site")
+    for given in (
+        odd / "a.warc.gz",
+        tmp_path / "crawl",
+        tmp_path / "tables",
+        odd / "site",
+        odd / "site" / "index.html",
+    ):
+        with pytest.raises(InputError, match=r"\\xe9.*: a name that is not UTF-8; rename it"):
+            plan(given)
+
+
+def test_pipes_are_refused(tmp_path: Path) -> None:
+    crawl(tmp_path, "a.warc.gz")
+    for name in ("pipe.warc.gz", "pipe.html", "pipe.jsonl"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(InputError, match="not a regular file"):
+            plan(tmp_path / name)
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "a.warc.gz").symlink_to(tmp_path / "pipe.warc.gz")
+    (tmp_path / "held").mkdir()
+    (tmp_path / "held" / "b.warc.gz").symlink_to(tmp_path / "a.warc.gz")
+    assert len(plan(tmp_path / "held")) == 1
+    os.mkfifo(tmp_path / "held" / "c.warc.gz")
+    for folder in ("linked", "held"):
+        with pytest.raises(InputError, match=r"warc\.gz: not a regular file"):
+            plan(tmp_path / folder)
+
+
+@contextmanager
+def as_nobody(folder: Path, *shut: str) -> Iterator[Path]:
+    """A copy of the folder in which some names cannot be read, also if the tests are run by root."""
+    with TemporaryDirectory() as public:
+        Path(public).chmod(0o755)
+        copy = Path(public) / folder.name
+        subprocess.run(["cp", "-a", folder, copy], check=True)
+        for name in shut:
+            (copy / name).chmod(0)
+        if os.getuid() == 0:
+            os.seteuid(65534)
+        try:
+            yield copy
+        finally:
+            os.seteuid(os.getuid())
+            for name in shut:
+                (copy / name).chmod(0o755)
+
+
+def test_what_cannot_be_read_in_a_folder_of_html_is_counted(tmp_path: Path) -> None:
+    folder = site(tmp_path / "site")
+    (folder / "shut").mkdir()
+    (folder / "shut" / "page.html").write_bytes(page("x"))
+    (folder / "shut.html").write_bytes(page("x"))
+    (folder / "loopd").mkdir()
+    (folder / "loopd" / "loop").symlink_to("loop")
+    (folder / "gone.png").symlink_to("nothing.png")
+    os.mkfifo(folder / "pipe.html")
+    (folder / "piped.html").symlink_to("pipe.html")
+    with as_nobody(folder, "shut", "shut.html") as copy:
+        units = plan(copy)
+        described = describe_input(units[0])
+        found = read_all(units)
+        assert describe_input(units[0]) == described
+    lost = {r.url.partition(".invalid/")[2]: r.rejected for r in found if isinstance(r, Unreadable)}
+    assert {name: rejected.detail for name, rejected in lost.items()} == {
+        "gone.png": "No such file or directory",
+        "loopd/loop": "Too many levels of symbolic links",
+        "pipe.html": "not a regular file",
+        "piped.html": "not a regular file",
+        "shut": "Permission denied",
+        "shut.html": "Permission denied",
+    }
+    assert {rejected.reason for rejected in lost.values()} == {"unreadable"}
+    assert len(found) - len(lost) == len(read_all(plan(site(tmp_path / "good"))))
+
+
+def test_what_cannot_be_read_in_a_folder_of_crawls_is_refused(tmp_path: Path) -> None:
+    folder = crawl(tmp_path / "crawl", "a.warc.gz", "shut/b.warc.gz")
+    with as_nobody(folder, "shut") as copy, pytest.raises(InputError, match="crawl/shut: Permission denied; make it"):
+        plan(copy)
+    with as_nobody(folder, "a.warc.gz") as copy, pytest.raises(InputError, match=r"gz: Permission denied; check"):
+        plan(copy)
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "out").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="crawl/out: it leads out of the folder"):
+        plan(folder)
+
+
+@pytest.mark.parametrize("name", ["img/new.png", "a.html", "zz.css"])
+def test_a_folder_that_changed_since_it_was_planned_is_not_read(tmp_path: Path, name: str) -> None:
+    """Parts are counted in the list of its files: one more or less would shift all that stand after it."""
+    folder = site(tmp_path / "site")
+    units = plan(folder)
+    (folder / name).write_bytes(page("new"))
+    for unit in units:
+        with pytest.raises(RuntimeError, match=r"site: files came or went since the build was planned; put back"):
+            list(read_unit(unit, CONFIG))
+    (folder / name).unlink()
+    assert len(read_all(units)) == 5
 
 
 @pytest.mark.parametrize(
@@ -117,7 +256,7 @@ def test_folder_kinds(tmp_path: Path) -> None:
         ),
         (
             lambda folder: [(folder / "a.parquet").write_bytes(b"x") and folder / "a.parquet"],
-            "no readable Parquet file",
+            r"a\.parquet: no readable Parquet file",
         ),
         (lambda folder: [*[crawl(folder, "a.warc.gz") / "a.warc.gz"] * 2], "given 2 times; give it once"),
         (
@@ -218,6 +357,7 @@ def test_file_names_that_are_not_utf8(tmp_path: Path) -> None:
     found = read_all(plan(tmp_path / "s"))
     assert outcomes(found) == ["page https://s.invalid/%E9.html"]
     json.dumps(found[0].source.file).encode("ascii")
+    assert describe_input(plan(tmp_path / "s")[0]).bytes == len(page("x"))
     assert found[0].source.file == "s/\ufffd.html"
 
 
@@ -307,6 +447,48 @@ def test_damaged_and_empty_tables(tmp_path: Path) -> None:
     assert outcomes(read_all(plan(jsonl(tmp_path / "empty.jsonl")))) == ["empty_file"]
     none = parquet(tmp_path / "empty.parquet", {"url": pa.array([], pa.string()), "html": pa.array([], pa.string())})
     assert outcomes(read_all(plan(none))) == ["empty_file"]
+    (tmp_path / "zero.parquet").touch()
+    assert outcomes(read_all(plan(tmp_path / "zero.parquet"))) == ["empty_file"]
+    (tmp_path / "random.jsonl").write_bytes(Random(0).randbytes(5000))
+    with pytest.raises(InputError, match=r"random\.jsonl: none of the first \d+ lines is a JSON object: "):
+        plan(tmp_path / "random.jsonl")
+
+
+def test_a_path_stands_once_in_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1junk")
+    with pytest.raises(InputError) as told:
+        plan(tmp_path / "a.parquet")
+    assert str(told.value).count("a.parquet") == 1
+
+
+def test_values_that_are_no_text_or_no_time(tmp_path: Path) -> None:
+    path = jsonl(
+        tmp_path / "t.jsonl",
+        '{"url": "http://a/\\ud800x", "html": "<p>", "date": "\\ud800"}',
+        '{"url": "http://a/\\ud800x", "html": 5}',
+        '{"url": "http://a/2", "html": "<p>", "date": "0001-01-01T00:00:00+05:00", "content_type": "text/\\ud800"}',
+        '{"url": "http://a/\\ud83d\\ude00", "html": "<p>", "date": "2024-01-02\\ud80003:04:05"}',
+    )
+    records = read_all(plan(path))
+    assert outcomes(records) == ["bad_url", "bad_url", "page http://a/2", "page http://a/\U0001f600"]
+    assert [r.url for r in records if isinstance(r, Unreadable)] == [r"http://a/\ud800x"] * 2
+    json.dumps([to_plain(record.source) for record in records], ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pa.array([2**62, 0], pa.timestamp("us")),
+        pa.array([1, 0], pa.timestamp("ns")),
+        pa.array([1, 0], pa.timestamp("us", "Nowhere/Land")),
+    ],
+    ids=["far", "fine", "zone"],
+)
+def test_a_time_that_python_cannot_hold_costs_no_page(tmp_path: Path, times: Any) -> None:
+    path = parquet(tmp_path / "t.parquet", {"url": ["http://a/0", "http://a/1"], "html": ["<p>"] * 2, "date": times})
+    records = read_all(plan(path))
+    assert outcomes(records) == ["page http://a/0", "page http://a/1"]
+    assert records[0].source.date in ("", "1970-01-01T00:00:00Z")
 
 
 def test_damaged_row_group_costs_itself_only(tmp_path: Path) -> None:

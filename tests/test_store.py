@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pipelines.facts import LEDGER, PAGES, LedgerRow
 from pipelines.scan import seconds
 from pipelines.store import media, paths
-from pipelines.store.facts import count_rows, digest_of, read_rows, sum_column, write_rows
+from pipelines.store.facts import FactsError, count_rows, digest_of, read_rows, sum_column, write_rows
 from pipelines.store.media import MediaStore, Recorder
 from pipelines.store.packs import PackWriter
 from pipelines.store.work import Work
@@ -59,6 +59,32 @@ def test_same_rows_same_bytes(tmp_path: Path) -> None:
 def test_facts_are_ordinary_parquet(tmp_path: Path) -> None:
     write_rows(str(tmp_path / "a.parquet"), Row, [Row("x", 1, 0.5, True)])
     assert pq.read_table(tmp_path / "a.parquet").to_pylist() == [{"text": "x", "number": 1, "share": 0.5, "flag": True}]
+
+
+@pytest.mark.parametrize("data", [b"", b"PAR1junk", b"no Parquet " * 99])
+def test_a_damaged_fact_file_is_named_with_the_cure(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "rows.parquet"
+    path.write_bytes(data)
+    for read in (lambda: list(read_rows(str(path), Row)), lambda: count_rows(str(path)),
+                 lambda: sum_column(str(path), "number")):  # fmt: skip
+        with pytest.raises(
+            FactsError, match=r"rows\.parquet is damaged \(.*\); the same command with --fresh begins anew"
+        ):
+            read()
+    (tmp_path / "ledger").mkdir()
+    path.rename(tmp_path / "ledger/rows.parquet")
+    with pytest.raises(FactsError, match="; delete it: its images are then fetched again"):
+        list(read_rows(str(tmp_path / "ledger/rows.parquet"), Row))
+
+
+def test_damage_in_the_middle_of_a_fact_file(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    write_rows(str(path), Row, [Row(str(n), n, n / 3, True) for n in range(20_000)])
+    data = bytearray(path.read_bytes())
+    data[1000:9000] = bytes(8000)
+    path.write_bytes(data)
+    with pytest.raises(FactsError, match=r"rows\.parquet is damaged"):
+        list(read_rows(str(path), Row))
 
 
 def test_a_fact_that_does_not_fit_leaves_no_file(tmp_path: Path) -> None:
@@ -138,6 +164,11 @@ def test_a_compressed_file_is_read_as_it_is_stored(tmp_path: Path) -> None:
 )
 def test_join(base: str, names: tuple[str, ...], joined: str) -> None:
     assert paths.join(base, *names) == joined
+
+
+def test_nothing_is_joined_to_nothing() -> None:
+    with pytest.raises(ValueError, match="no folder to look for work in"):
+        paths.join("", "work")
 
 
 @pytest.mark.parametrize("scheme", ["gs://b/f", "s3://b/f", "hdfs://h/f"])

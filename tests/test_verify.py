@@ -22,7 +22,7 @@ from schemas.document import Document, Image, Text, Video
 from schemas.json_schema import SCHEMA_FILE
 from schemas.keys import clip_key
 from schemas.shard import Sample, read_shard, sample_json
-from tests.datasets import build, page, pages, pair, picture, write_shard, write_shards
+from tests.datasets import build, m3w, page, pages, pair, picture, write_shard, write_shards
 
 
 def problems(path: Path | str) -> list[str]:
@@ -391,10 +391,29 @@ def test_dead_letters_account_for_the_funnel(data_set: Path) -> None:
     assert problems(data_set) == [], "one line may stand for many"
     for file in (data_set / "dead_letters").iterdir():
         file.unlink()
-    assert problems(data_set) == []
-    assert verify([str(data_set)]).notes == (
-        "dead_letters is not there: what was dropped is not checked against the funnel",
-    )
+    assert problems(data_set) == ["dead_letters: is missing, but the funnel says that things were dropped"]
+    (data_set / "dead_letters").rmdir()
+    assert problems(data_set) == ["dead_letters: is missing, but the funnel says that things were dropped"]
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "report.json", "dead_letters/read.jsonl", "shards/train-000000.tar"])
+def test_what_cannot_be_read_is_a_problem(data_set: Path, name: str) -> None:
+    (data_set / name).rename(data_set / "away")
+    (data_set / name).symlink_to(data_set / "nowhere" if "/" in name else data_set / "shards")
+    last = name.rsplit("/", 1)[-1]
+    assert any(line.startswith(f"{last}: cannot be read") for line in problems(data_set)), problems(data_set)
+    assert m3w("verify", data_set)[0] == 1
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "report.json", "dead_letters/read.jsonl"])
+def test_json_without_end_is_a_problem(data_set: Path, name: str) -> None:
+    (data_set / name).write_text("[" * 99_999)
+    assert any(line.startswith(name.rsplit("/", 1)[-1]) for line in problems(data_set))
+
+
+def test_a_data_set_given_twice_is_read_once(data_set: Path) -> None:
+    assert verify([str(data_set), f"{data_set}/"]) == verify([str(data_set)])
+    assert verify([str(data_set), str(data_set / "shards")]) == verify([str(data_set)])
 
 
 # --- what is said ----------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ def extract(page: ParsedPage, config: ExtractConfig) -> Document | Rejected:
     pictures = sum(tree.tags[number] in IMAGES for number in kept)
     if pictures > _ELEMENTS_PER_IMAGE * config.max_images:
         return Rejected("too_many_images", f"{pictures} picture elements, at most {config.max_images} pictures")
-    images = find_images(tree, kept, page.base_url, config)
+    images = find_images(tree, kept, page.base_url, page.url, config)
     document = Document(
         kind="page",
         url=page.url,

@@ -27,6 +27,8 @@ PLACEHOLDER_WORDS = frozenset(
      "gray", "empty", "clear", "dummy", "trans", "shim", "pix", "preload", "spinner"}
 )  # fmt: skip
 _IMAGE_FILE = re.compile(r"\.(?:jpe?g|png|webp|gif|avif|bmp|tiff?)\Z", re.IGNORECASE)
+# What leads to the page itself, or to what <base> says in its place.
+_NOTHING = re.compile(r"[\x00-\x20]*(?:\?[\x00-\x20]*\Z|#|\Z)")
 _EDGE = "".join(map(chr, range(0x21)))  # C0 controls and space: what the URL standard strips from both ends
 # An address that joining leaves as it is.
 _PLAIN = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?::\d{1,5})?/[\w%/:=&?~+!$,;'@()*.-]*\Z", re.ASCII)
@@ -58,21 +60,26 @@ def choose_address(
     sources: list[Mapping[str, str]],
     link: str,
     base_url: str,
+    page_url: str,
     config: ExtractConfig,
 ) -> str:
     """Absolute http(s) address of a picture, or "" if it has none.
 
     image: attributes of the img or amp-img. sources: attributes of the <source> elements before it in its <picture>.
-    link: href of the link around it, or "".
+    link: href of the link around it, or "". page_url: address of the page without fragment, which is none of a picture.
     """
     if config.prefer_linked_image and link:
         linked = resolve_url(base_url, link)
-        if linked and _IMAGE_FILE.search(urlsplit(linked).path):
+        if linked and linked != page_url and _IMAGE_FILE.search(urlsplit(linked).path):
             return linked
     placeholder = ""
     for raw in _by_preference(image, sources, config):
+        if _NOTHING.match(raw):
+            continue
         address = resolve_url(base_url, raw)
-        if address and not is_placeholder(address):
+        if not address or address == page_url:
+            continue
+        if not is_placeholder(address):
             return address
         placeholder = placeholder or address
     return placeholder

@@ -5,7 +5,7 @@ from functools import lru_cache
 from itertools import islice
 
 from pipelines.extract.config import ExtractConfig
-from pipelines.extract.image_address import choose_address, declared_size, is_placeholder
+from pipelines.extract.image_address import choose_address, declared_size, is_placeholder, resolve_url
 from pipelines.extract.layout import clean, lay_out
 from pipelines.extract.tree import IMAGES, VisibleTree
 from schemas.document import Image, Text
@@ -20,15 +20,18 @@ _TRACKER_PIXELS = 2
 _LEVELS_TO_FIGURE = 8
 
 
-def find_images(tree: VisibleTree, kept: Iterable[int], base_url: str, config: ExtractConfig) -> dict[int, Image]:
+def find_images(
+    tree: VisibleTree, kept: Iterable[int], base_url: str, page_url: str, config: ExtractConfig
+) -> dict[int, Image]:
     """The pictures among the kept elements by their element: one of each lazy image and its <noscript> twin."""
+    own = resolve_url(page_url, page_url)
     addresses: dict[int, str] = {}
     noscripts: list[int] = []
     captions: list[int] = []
     for number in kept:
         tag = tree.tags[number]
         if tag in IMAGES:
-            if address := _address(tree, number, base_url, config):
+            if address := _address(tree, number, base_url, own, config):
                 addresses[number] = address
         elif tag == "noscript":
             noscripts.append(number)
@@ -40,7 +43,7 @@ def find_images(tree: VisibleTree, kept: Iterable[int], base_url: str, config: E
     return {number: _image(tree, number, address, holders) for number, address in addresses.items()}
 
 
-def _address(tree: VisibleTree, number: int, base_url: str, config: ExtractConfig) -> str:
+def _address(tree: VisibleTree, number: int, base_url: str, page_url: str, config: ExtractConfig) -> str:
     parent = tree.parents[number]
     sources: list[Mapping[str, str]] = []
     if parent >= 0 and tree.tags[parent] == "picture":
@@ -48,7 +51,7 @@ def _address(tree: VisibleTree, number: int, base_url: str, config: ExtractConfi
         sources = [tree.attributes[child] for child in before if tree.tags[child] == "source"]
     link = tree.links[number]
     href = tree.attributes[link].get("href", "") if link >= 0 else ""
-    return choose_address(tree.attributes[number], sources, href, base_url, config)
+    return choose_address(tree.attributes[number], sources, href, base_url, page_url, config)
 
 
 def _resolve_twins(tree: VisibleTree, noscript: int, addresses: dict[int, str]) -> None:

@@ -31,14 +31,16 @@ class ParseConfig:
     max_depth: int
     """Deepest nesting of elements, levels; at most 2000 (libxml2 itself stops reading at 2048)."""
     max_attributes: int
-    """Most attributes of one element, counted. libxml2 takes quadratic time in them."""
+    """Most attributes of one element, 1 to 1000000. libxml2 takes quadratic time in them."""
     second_opinion_max_chars: int
     """Longest page that html.parser (some 50 times slower than libxml2) is asked about, characters; 0: never."""
 
     def __post_init__(self) -> None:
-        for name in ("max_chars", "max_elements", "max_attributes"):
+        for name in ("max_chars", "max_elements"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
+        if not 1 <= self.max_attributes <= 1_000_000:  # a regular expression counts them
+            raise ValueError("max_attributes must be in 1..1000000")
         if not 1 <= self.max_depth <= 2000:
             raise ValueError("max_depth must be in 1..2000")
         if self.second_opinion_max_chars < 0:
@@ -64,9 +66,12 @@ class ParsedPage:
 _ATTRIBUTE = r"""[\s/]*+[^\s/>=][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+))?+"""
 # An end tag </html> makes libxml2 stop reading, though browsers go on; </br> is a line break to a browser.
 # <source>, <track> and <wbr> have no content, which libxml2 does not know: it would put what follows inside them.
+# <image> is <img> to a browser (HTML standard 13.2.6.4.7); the one of SVG stands where nothing is read.
 _REPAIRED = re.compile(
-    r"""</(html|br)\b[^>]*+>|<(source|track|wbr)\b(?:[^>"']|"[^"]*+"|'[^']*+'|["'])*+>""", re.IGNORECASE
+    r"""</(html|br)\b[^>]*+>|<(source|track|wbr)\b(?:[^>"']|"[^"]*+"|'[^']*+'|["'])*+>|<(image)(?=[\s/>])""",
+    re.IGNORECASE,
 )
+_IMAGE = re.compile(r"<image(?=[\s/>])", re.IGNORECASE)
 # Names that may stand in the tree as they are; BeautifulSoup yields others, which libxml2 would refuse.
 _NAME = re.compile(r"[A-Za-z_][\w.-]*\Z", re.ASCII)
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -148,6 +153,8 @@ def _read_with_libxml2(html: str) -> Element | None:
 def _repair(tag: re.Match[str]) -> str:
     if tag[2]:
         return f"{tag[0]}</{tag[2]}>"
+    if tag[3]:
+        return "<img"
     return "<br>" if tag[1].lower() == "br" else ""
 
 
@@ -165,7 +172,7 @@ def _has_body_text(root: Element) -> bool:
 
 def _read_with_html_parser(html: str, config: ParseConfig) -> Element | None:
     try:
-        soup = BeautifulSoup(html, "html.parser")
+        soup = BeautifulSoup(_IMAGE.sub("<img", html), "html.parser")
     except (AssertionError, ValueError, RecursionError):  # what html.parser raises for markup it cannot tokenize
         return None
     root = etree.Element("html")

@@ -24,9 +24,9 @@ class GopherQualityConfig:
     max_unspaced_share: float
     """Share of words from scripts without spaces (Chinese, ...) above which the mean length is not judged, 0 to 1."""
     max_hash_ratio: float
-    """Most "#" signs for each word."""
+    """Most "#" signs for each word, 0 or more."""
     max_ellipsis_ratio: float
-    """Most ellipses for each word."""
+    """Most ellipses for each word, 0 or more."""
     max_bullet_lines: float
     """Largest share of lines that begin with a bullet, 0 to 1."""
     max_ellipsis_lines: float
@@ -49,8 +49,14 @@ class GopherQualityConfig:
         for low, high in (("min_words", "max_words"), ("min_mean_word_length", "max_mean_word_length")):
             if not 0 <= getattr(self, low) <= getattr(self, high):
                 raise ValueError(f"{low}: {getattr(self, low)} is not between 0 and {high} ({getattr(self, high)})")
-        if self.min_stop_words > len(self.stop_words):
-            raise ValueError(f"min_stop_words: {self.min_stop_words}, but stop_words has {len(self.stop_words)}")
+        for name in ("max_hash_ratio", "max_ellipsis_ratio"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name}: {getattr(self, name)}, must be 0 or more")
+        if not 0 <= self.min_stop_words <= len(self.stop_words):
+            raise ValueError(
+                f"min_stop_words: {self.min_stop_words} is not between 0 and the number of stop_words "
+                f"({len(self.stop_words)})"
+            )
 
 
 def gopher_quality(document: Document, config: GopherQualityConfig) -> Document | Rejected:

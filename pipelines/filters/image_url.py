@@ -19,6 +19,10 @@ class ImageUrlConfig:
     min_declared_side: int
     """Least width and height that the page may declare, pixels; what is not declared passes. 0 turns the rule off."""
 
+    def __post_init__(self) -> None:
+        if self.min_declared_side < 0:
+            raise ValueError(f"min_declared_side: {self.min_declared_side}, must be 0 or more")
+
 
 def check_image_use(url: str, declared_width: int, declared_height: int, config: ImageUrlConfig) -> Rejected | None:
     """The first rule broken, if any.

@@ -30,7 +30,7 @@ class ImageFilterConfig:
     formats: tuple[str, ...]
     """Formats to keep; empty keeps all that can be decoded."""
     min_bytes: int
-    """Least size of the file as it was fetched."""
+    """Least size of the file as it was fetched, bytes, 0 or more."""
     min_side: int
     """Least width and height, pixels."""
     max_side: int
@@ -45,8 +45,12 @@ class ImageFilterConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.min_side <= self.max_side:
             raise ValueError(f"min_side: {self.min_side} is not between 0 and max_side ({self.max_side})")
-        if self.max_ratio < 1:
+        if self.min_bytes < 0:
+            raise ValueError(f"min_bytes: {self.min_bytes}, must be 0 or more")
+        if not self.max_ratio >= 1:
             raise ValueError(f"max_ratio: {self.max_ratio} is less than 1")
+        if not 0 <= self.min_deviation <= 127.5:
+            raise ValueError(f"min_deviation: {self.min_deviation} is not between 0 and 127.5")
         if not 0 <= self.max_dominant_share <= 1:
             raise ValueError(f"max_dominant_share: {self.max_dominant_share} is not between 0 and 1")
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from dataclasses import asdict, dataclass
 
 from pipelines.media import decode as decoding
@@ -39,7 +38,7 @@ class MediaConfig:
     """Chroma subsampling of those: "4:4:4", "4:2:2" or "4:2:0"."""
     png_max_bytes_per_pixel: float
     """A lossless original (PNG, GIF, lossless WebP) stays lossless, as PNG, up to so many bytes of file for each
-    pixel; denser ones are photographs and become JPEG. 0 makes every member JPEG."""
+    pixel; denser ones are photographs and become JPEG. 0 makes every member JPEG, 1000 (the most) hardly any."""
     png_compress_level: int
     """zlib level of members that are encoded as PNG, 0 to 9."""
 
@@ -54,7 +53,7 @@ class MediaConfig:
             ("max_scans", 1, 2**31 - 1),
             ("max_side", 0, 65_500),
             ("jpeg_quality", 1, 95),
-            ("png_max_bytes_per_pixel", 0, math.inf),
+            ("png_max_bytes_per_pixel", 0, 1000),
             ("png_compress_level", 0, 9),
         ):
             value = getattr(self, name)

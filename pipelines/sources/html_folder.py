@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Generator, Iterator
+import stat
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -30,6 +31,8 @@ class FolderFile:
     path: str
     outside: bool
     """It is a symbolic link that leads out of the folder: a file, or a folder that is not entered."""
+    unreadable: str = ""
+    """Why it cannot be read: a folder without permission, a link that leads nowhere, no regular file; else empty."""
 
 
 def files_in(folder: str) -> list[FolderFile]:
@@ -46,15 +49,29 @@ def _walk(folder: str, prefix: str, root: str, above: tuple[str, ...]) -> Iterat
     with os.scandir(folder) as entries:
         for entry in entries:
             name = prefix + entry.name
-            real = os.path.realpath(entry.path) if entry.is_symlink() else ""
-            outside = bool(real) and real != root and not real.startswith(root.rstrip("/") + "/")
-            if not entry.is_dir():
-                if outside or entry.is_file() or entry.is_symlink():
-                    yield FolderFile(name, entry.path, outside)
-            elif outside:
-                yield FolderFile(name, entry.path, True)
-            elif (inner := real or os.path.realpath(entry.path)) not in above:
-                yield from _walk(entry.path, name + "/", root, (*above, inner))
+            try:
+                yield from _entry(entry, name, root, above)
+            except OSError as error:
+                yield FolderFile(name, entry.path, False, error.strerror or repr(error))
+
+
+def _entry(entry: os.DirEntry[str], name: str, root: str, above: tuple[str, ...]) -> Iterator[FolderFile]:
+    link = entry.is_symlink()
+    real = os.path.realpath(entry.path) if link or entry.is_dir() else ""
+    if link and real != root and not real.startswith(root.rstrip("/") + "/"):
+        yield FolderFile(name, entry.path, True)
+        return
+    kind = entry.stat().st_mode
+    if not stat.S_ISDIR(kind):
+        # Reading a pipe or a device may never end.
+        yield FolderFile(name, entry.path, False, "" if stat.S_ISREG(kind) else "not a regular file")
+    elif real not in above:
+        yield from _walk(entry.path, name + "/", root, (*above, real))
+
+
+def listing(files: Sequence[FolderFile]) -> str:
+    """Digest of the names of all files of a folder: the parts of the folder hold as long as it stays the same."""
+    return sha256(os.fsencode("\0".join(file.name for file in files))).hexdigest()[:16]
 
 
 def default_base_url(folder_name: str) -> str:
@@ -73,13 +90,23 @@ def address(base_url: str, name: str) -> str:
 
 
 def read_html(unit: Unit, config: SourceConfig) -> Generator[SourceRecord, None, Span]:
-    """HTML files as pages and image files as media; other files are no records. Returns (start, end)."""
+    """HTML files as pages and image files as media; other files are no records. Returns (start, end).
+
+    Raises:
+        RuntimeError: files came to the folder or left it after the build was planned.
+    """
     if unit.single_file:
         record = _read(FolderFile(Path(unit.path).name, unit.path, False), unit.name, unit.base_url, config)
         if record:
             yield record
         return unit.start, unit.end
-    for file in files_in(unit.path)[unit.start : unit.end]:
+    files = files_in(unit.path)
+    if listing(files) != unit.listing:
+        raise RuntimeError(
+            f"{unit.path}: files came or went since the build was planned; put back what was there and give the same "
+            "command again, or begin anew with --fresh"
+        )
+    for file in files[unit.start : unit.end]:
         if record := _read(file, f"{unit.name}/{file.name}", unit.base_url, config):
             yield record
     return unit.start, unit.end
@@ -95,6 +122,8 @@ def _read(file: FolderFile, name: str, base_url: str, config: SourceConfig) -> S
 
     if file.outside:
         return refuse("outside_folder", "a symbolic link that leads out of the folder")
+    if file.unreadable:
+        return refuse("unreadable", file.unreadable)
     named_html = file.name.lower().endswith(HTML_SUFFIXES)
     try:
         with open_read(file.path) as stream:
@@ -109,7 +138,7 @@ def _read(file: FolderFile, name: str, base_url: str, config: SourceConfig) -> S
                 return RawMedia(url=url, content_type=found, source=Source(file=name, length=length))
             body += stream.read(config.max_body_bytes + 1 - len(body))
     except OSError as error:
-        return refuse("unreadable", error.strerror or repr(error)) if named_html else None
+        return refuse("unreadable", error.strerror or repr(error))
     if len(body) > config.max_body_bytes:
         return refuse("too_large", f"more than {config.max_body_bytes} bytes")
     if not body.strip():

@@ -1,5 +1,6 @@
 """From what the user names as input to units of work, and from a unit to its records."""
 
+import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -7,12 +8,12 @@ from itertools import pairwise
 from pathlib import Path
 
 from pipelines.sources.config import SourceConfig
-from pipelines.sources.html_folder import HTML_SUFFIXES, FolderFile, address, default_base_url, files_in, read_html
+from pipelines.sources.html_folder import HTML_SUFFIXES, address, default_base_url, files_in, listing, read_html
 from pipelines.sources.records import UnitReader
 from pipelines.sources.table import JSONL_SUFFIXES, missing_columns, parquet_ranges, read_table
 from pipelines.sources.units import Unit
 from pipelines.sources.warc import compression_of, read_warc
-from pipelines.store.paths import exists, is_remote, open_read, size
+from pipelines.store.paths import exists, is_remote, named, open_read, size
 
 WARC_SUFFIXES = (".warc", ".warc.gz", ".warc.zst")
 TABLE_SUFFIXES = (".parquet", *JSONL_SUFFIXES)
@@ -27,15 +28,17 @@ def plan_units(inputs: Sequence[str], base_url: str, config: SourceConfig) -> li
     """The units of all inputs, sorted by (name, start); the same for any order of `inputs`.
 
     Args:
-        inputs: files, or folders: of WARC files, else of saved HTML, else of tables.
+        inputs: files, or folders of one kind: of WARC files, of saved HTML with its images, or of tables.
         base_url: address that stands for a folder of HTML; empty: one under the reserved domain .invalid.
 
     Raises:
-        InputError: missing, empty, of unknown type, without the columns needed, or two inputs of one name.
+        InputError: missing, empty, of unknown type or of several, without the columns needed, or two of one name.
     """
     if not inputs:
         raise InputError(f"no input given: name at least one of {_KNOWN}")
     units = [unit for path in inputs for unit in _units(path, base_url, config)]
+    for name in dict.fromkeys(name for unit in units for name in (unit.path, unit.name)):
+        _usable(name)
     _refuse_twins(units)
     return sorted(units, key=lambda unit: (unit.name, unit.start))
 
@@ -75,7 +78,7 @@ def read_unit(unit: Unit, config: SourceConfig) -> UnitReader:
 
 
 def _units(given: str, base_url: str, config: SourceConfig) -> Iterator[Unit]:
-    path = _plain(given)
+    path = _usable(given)
     if is_remote(path):
         is_folder = not path.lower().endswith((*WARC_SUFFIXES, *TABLE_SUFFIXES, *HTML_SUFFIXES))
         missing = not is_folder and not exists(path)
@@ -90,6 +93,7 @@ def _units(given: str, base_url: str, config: SourceConfig) -> Iterator[Unit]:
     if not path.lower().endswith((*WARC_SUFFIXES, *TABLE_SUFFIXES, *HTML_SUFFIXES)):
         raise InputError(f"{given}: unknown type of input; give {_KNOWN}")
     if path.lower().endswith(HTML_SUFFIXES):
+        _refuse_pipe(path)
         folder = default_base_url(_name_of(path.rpartition("/")[0] or "."))
         yield Unit(kind="html", name=name, path=path, start=0, end=1, base_url=base_url or folder, single_file=True)
     else:
@@ -102,26 +106,36 @@ def _folder_units(path: str, base_url: str, config: SourceConfig) -> Iterator[Un
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; check that it can be read") from error
     folder = _name_of(path)
-
-    def ending(suffixes: tuple[str, ...]) -> list[FolderFile]:
-        return [file for file in files if file.name.lower().endswith(suffixes)]
-
-    archives = ending(WARC_SUFFIXES)
-    if not archives and ending(HTML_SUFFIXES):
-        count = config.html_files_per_unit
-        unit = Unit(kind="html", name=folder, path=path, start=0, end=0, base_url=base_url or default_base_url(folder))
-        for start in range(0, len(files), count):
-            yield replace(unit, start=start, end=min(start + count, len(files)))
-        return
-    found = archives or ending(TABLE_SUFFIXES)
-    if not found:
+    kinds = {
+        kind: found
+        for kind, suffixes in (("WARC", WARC_SUFFIXES), ("HTML", HTML_SUFFIXES), ("table", TABLE_SUFFIXES))
+        if (found := [file for file in files if file.name.lower().endswith(suffixes)])
+    }
+    if "HTML" not in kinds:  # there each is counted as a record
+        for file in files:
+            if why := file.unreadable or (file.outside and Path(file.path).is_dir() and "it leads out of the folder"):
+                raise InputError(f"{file.path}: {why}; make it readable, or give the files beside it one by one")
+    if not kinds:
         raise InputError(f"{path}: a folder with {len(files)} files and none of a known type; give {_KNOWN}")
-    for file in found:
-        yield from _file_units(file.path, f"{folder}/{file.name}", config)
+    if len(kinds) > 1:
+        counts = " and ".join(f"{len(found)} of kind {kind}" for kind, found in kinds.items())
+        raise InputError(
+            f"{path}: a folder with files of several kinds, {counts}; put each kind in a folder of its own"
+        )
+    if "HTML" not in kinds:
+        for file in next(iter(kinds.values())):
+            yield from _file_units(file.path, f"{folder}/{file.name}", config)
+        return
+    count = config.html_files_per_unit
+    base = base_url or default_base_url(folder)
+    unit = Unit(kind="html", name=folder, path=path, start=0, end=0, base_url=base, listing=listing(files))
+    for start in range(0, len(files), count):
+        yield replace(unit, start=start, end=min(start + count, len(files)))
 
 
 def _file_units(path: str, name: str, config: SourceConfig) -> Iterator[Unit]:
     try:
+        _refuse_pipe(path)
         if path.lower().endswith(WARC_SUFFIXES):
             yield from _warc_units(path, name, config)
         else:
@@ -129,7 +143,8 @@ def _file_units(path: str, name: str, config: SourceConfig) -> Iterator[Unit]:
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path}: {error}; check that the file is whole and can be read") from error
+        why = (isinstance(error, OSError) and error.strerror) or str(error).removeprefix(f"{path}: ")
+        raise InputError(f"{path}: {why}; check that the file is whole and can be read") from error
 
 
 def _warc_units(path: str, name: str, config: SourceConfig) -> Iterator[Unit]:
@@ -154,8 +169,17 @@ def _table_units(path: str, name: str, config: SourceConfig) -> Iterator[Unit]:
         yield Unit(kind="table", name=name, path=path, start=start, end=end)
 
 
-def _plain(path: str) -> str:
-    return path.rstrip("/") or "/"
+def _refuse_pipe(path: str) -> None:
+    """Reading a pipe or a device may never end, and a build reads twice."""
+    if not is_remote(path) and not stat.S_ISREG(Path(path).stat().st_mode):
+        raise InputError(f"{path}: not a regular file; save what it gives to one")
+
+
+def _usable(given: str) -> str:
+    try:
+        return named(given)
+    except ValueError as error:
+        raise InputError(f"--input: {error}") from error
 
 
 def _name_of(path: str) -> str:

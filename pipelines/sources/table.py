@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ from pipelines.sources.config import SourceConfig
 from pipelines.sources.http_body import kind_of, media_type
 from pipelines.sources.records import RawPage, SourceRecord, Span, Unreadable
 from pipelines.sources.units import Unit
-from pipelines.store.paths import open_read
+from pipelines.store.paths import open_read, size
 from schemas.document import Source
 from schemas.rejection import Rejected
 
@@ -30,6 +31,8 @@ def parquet_ranges(path: str, range_bytes: int) -> list[tuple[int, int]]:
     Raises:
         ValueError: no Parquet file.
     """
+    if not size(path):
+        return [(0, 0)]
     with _parquet(path) as file:
         sizes = [_stored_bytes(file.metadata.row_group(index)) for index in range(file.metadata.num_row_groups)]
     ranges: list[tuple[int, int]] = []
@@ -50,17 +53,17 @@ def missing_columns(path: str, config: SourceConfig) -> tuple[list[str], list[st
     Raises:
         ValueError: no such table.
     """
+    if not size(path):
+        return [], []
     if path.lower().endswith(JSONL_SUFFIXES):
-        there: dict[str, None] = {}
-        read = 0
-        for _, row in _json_rows(path, "", config):
-            read += 1
-            there |= dict.fromkeys(row if isinstance(row, dict) else ())
-            if read == _PROBED_ROWS:
-                break
-        if not read:
+        probed = [row for _, row in islice(_json_rows(path, "", config), _PROBED_ROWS)]
+        if not probed:
             return [], []
-        columns = list(there)
+        rows = [row for row in probed if not isinstance(row, Unreadable)]
+        if not rows:
+            why = next(row.rejected.detail for row in probed if isinstance(row, Unreadable))
+            raise ValueError(f"none of the first {len(probed)} lines is a JSON object: {why}")
+        columns = list(dict.fromkeys(name for row in rows for name in row))
     else:
         with _parquet(path) as file:
             columns = list(file.schema_arrow.names)
@@ -82,6 +85,8 @@ def _rows(unit: Unit, config: SourceConfig) -> Iterator[SourceRecord]:
     if unit.path.lower().endswith(JSONL_SUFFIXES):
         for number, row in _json_rows(unit.path, unit.name, config):
             yield row if isinstance(row, Unreadable) else _page(row, Source(file=unit.name, offset=number), config)
+        return
+    if not size(unit.path):
         return
     with _parquet(unit.path) as file:
         number = sum(file.metadata.row_group(index).num_rows for index in range(unit.start))
@@ -111,6 +116,8 @@ def _cell(column: Any, row: int) -> Any:
         return column[row].as_py()
     except UnicodeDecodeError:
         return column[row].as_buffer().to_pybytes()
+    except (ValueError, OverflowError, LookupError):  # a time that Python cannot hold, or of an unknown zone
+        return None
 
 
 def _json_rows(path: str, name: str, config: SourceConfig) -> Iterator[tuple[int, Mapping[str, Any] | Unreadable]]:
@@ -156,12 +163,15 @@ def _page(row: Mapping[str, Any], source: Source, config: SourceConfig) -> Sourc
     content_type = row.get(config.content_type_column)
     content_type = content_type if isinstance(content_type, str) else ""
 
+    shown = url.encode("utf-8", "backslashreplace").decode() if isinstance(url, str) else ""
+
     def refuse(reason: str, detail: str = "") -> Unreadable:
-        rejected = Rejected(reason, detail)
-        return Unreadable(rejected=rejected, url=url if isinstance(url, str) else "", source=source)
+        return Unreadable(rejected=Rejected(reason, detail), url=shown, source=source)
 
     if not isinstance(url, str) or not url.strip():
         return refuse("missing_url", f"column {config.url_column} holds {_named(url)}")
+    if shown != url:
+        return refuse("bad_url", "it holds half of a surrogate pair, which is no character")
     if not isinstance(html, str | bytes):
         return refuse("missing_html", f"column {config.html_column} holds {_named(html)}")
     if isinstance(html, str):
@@ -190,7 +200,10 @@ def _date(value: object) -> str:
             return ""
     if not isinstance(value, datetime):
         return ""
-    value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    try:
+        value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:  # the first or last hours that can be told
+        return ""
     return value.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

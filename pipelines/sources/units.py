@@ -24,6 +24,9 @@ class Unit:
     """html only: the address that stands for the folder itself."""
     single_file: bool = False
     """html only: `path` is one page and not a folder."""
+    listing: str = ""
+    """html only: digest of the names of all files of the folder when the build was planned; `start` and `end` count in
+    that list."""
     exact: bool = False
     """warc only: `start` is known to be the first byte of a gzip member, no need to look for one."""
 

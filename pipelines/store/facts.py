@@ -1,6 +1,7 @@
 """Fact files: Parquet, one for each part of a job and partition, written whole and sorted."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, get_type_hints
@@ -12,6 +13,10 @@ from pipelines.store import paths
 
 _ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 _BATCH_ROWS = 8192
+
+
+class FactsError(RuntimeError):
+    """A fact file that is damaged; the message names it and the cure."""
 
 
 @lru_cache
@@ -36,20 +41,33 @@ def write_rows(path: str, row: type, rows: Iterable[tuple[Any, ...]]) -> int:
 def read_rows(path: str, row: type) -> Iterator[tuple[Any, ...]]:
     """The rows of a fact file as plain tuples, in order."""
     names = arrow_schema(row).names
-    with paths.open_read(path) as stream:
-        for batch in pq.ParquetFile(stream).iter_batches(_BATCH_ROWS, columns=names):
+    with _reading(path) as file:
+        for batch in file.iter_batches(_BATCH_ROWS, columns=names):
             yield from zip(*(batch.column(name).to_pylist() for name in names), strict=True)
 
 
 def count_rows(path: str) -> int:
-    with paths.open_read(path) as stream:
-        return int(pq.ParquetFile(stream).metadata.num_rows)
+    with _reading(path) as file:
+        return int(file.metadata.num_rows)
 
 
 def sum_column(path: str, column: str) -> int:
     """The sum of an integer column."""
-    with paths.open_read(path) as stream:
-        return sum(sum(batch.column(0).to_pylist()) for batch in pq.ParquetFile(stream).iter_batches(columns=[column]))
+    with _reading(path) as file:
+        return sum(sum(batch.column(0).to_pylist()) for batch in file.iter_batches(columns=[column]))
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[pq.ParquetFile]:
+    """The file, open; what it raises for damage says which file and what to do."""
+    try:
+        with paths.open_read(path) as stream:
+            yield pq.ParquetFile(stream)
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        said = str(error).partition("\n")[0]
+        kept = "/ledger/" in path  # the media store's: --fresh does not touch it
+        cure = "delete it: its images are then fetched again" if kept else "the same command with --fresh begins anew"
+        raise FactsError(f"{path} is damaged ({said}); {cure}") from error
 
 
 def digest_of(path: str) -> tuple[int, str]:

@@ -18,13 +18,48 @@ _NEEDS = {"s3": ("boto3", "aws"), "gs": ("google.cloud", "gcp")}
 """By scheme: the module that Beam needs, and the extra of ours that brings it."""
 
 
+SCHEMES = ("gs", "s3", "hdfs")
+"""What Beam's file systems read and write besides local paths."""
+
+
 def is_remote(path: str) -> bool:
     return "://" in path
 
 
 def join(base: str, *names: str) -> str:
-    """`base` and `names` with single slashes between them."""
+    """`base` and `names` with single slashes between them.
+
+    Raises:
+        ValueError: no base: what is joined to nothing would stand at the root of the file system.
+    """
+    if not base:
+        raise ValueError(f"no folder to look for {'/'.join(names)} in")
     return "/".join([base.rstrip("/"), *names])
+
+
+def named(given: str) -> str:
+    """A path as a user named it, "~" made his home, without a slash at its end.
+
+    Raises:
+        ValueError: empty, not UTF-8, or an address of a kind that cannot be read.
+    """
+    if not given.strip():
+        raise ValueError("an empty path; name a file or folder")
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(given).decode("utf-8", "backslashreplace")
+        raise ValueError(f"{shown}: a name that is not UTF-8; rename it") from None
+    scheme, mark, rest = given.partition("://")
+    if not mark:
+        home = os.path.expanduser(given)  # noqa: PTH111 - pathlib's fails where a file's name begins with "~"
+        return home.rstrip("/") or "/"
+    if scheme in ("http", "https"):
+        raise ValueError(f"{given}: a web address; download it first, and give the file")
+    if scheme not in SCHEMES or not rest.strip("/"):
+        known = ", ".join(f"{scheme}://..." for scheme in SCHEMES)
+        raise ValueError(f"{given}: no address that can be used; give a local path, or one of {known}")
+    return given.rstrip("/")
 
 
 def open_read(path: str) -> BinaryIO:

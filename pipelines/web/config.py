@@ -14,6 +14,8 @@ _MAY_BE_ZERO = {
     "crawl_delay_cap_seconds",
     "dns_cache_seconds",
 }
+_MOST_SECONDS = 2_000_000
+"""23 days: what the clock of a socket can hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +72,11 @@ class FetchConfig:
             value = getattr(self, field.name)
             if not isinstance(value, int | float) or isinstance(value, bool):
                 continue
-            if value < 0 or (value == 0 and field.name not in _MAY_BE_ZERO):
+            if not value >= 0 or (value == 0 and field.name not in _MAY_BE_ZERO):
                 least = "0 or more" if field.name in _MAY_BE_ZERO else "above 0"
                 raise ValueError(f"{field.name} must be {least}, not {value}")
+            if field.name.endswith("_seconds") and value > _MOST_SECONDS:
+                raise ValueError(f"{field.name} must be at most {_MOST_SECONDS}, not {value}")
         for port in self.allowed_ports:
             if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
                 raise ValueError(f"allowed_ports must hold numbers from 1 to 65535, not {port!r}")

@@ -15,7 +15,7 @@ from typing import Any
 from unittest.mock import patch
 
 from pipelines import cli
-from pipelines.build import BuildOptions, build
+from pipelines.build import ROWS_PER_PASS, BuildOptions, build
 from pipelines.engine import Engine, LocalEngine
 from pipelines.fetch import Web
 from pipelines.plan import BYTES_PER_PARTITION
@@ -50,10 +50,16 @@ def build_in(
     recipe: Path,
     engine: Engine | None = None,
     bytes_per_partition: int = BYTES_PER_PARTITION,
+    rows_per_pass: int = ROWS_PER_PASS,
 ) -> Path:
     """Builds in this process, by default with one worker in memory; the output."""
     given = [inputs] if isinstance(inputs, Path) else inputs
-    options = BuildOptions(inputs=tuple(map(str, given)), output=str(output), bytes_per_partition=bytes_per_partition)
+    options = BuildOptions(
+        inputs=tuple(map(str, given)),
+        output=str(output),
+        bytes_per_partition=bytes_per_partition,
+        rows_per_pass=rows_per_pass,
+    )
     build(load_recipe(str(recipe)), options, engine or LocalEngine(), OFFLINE, Progress(quiet=True))
     return output
 

@@ -30,12 +30,13 @@ def test_every_bundle_is_run_twice(reference: Path, crawl: Path, recipe: Path, t
     assert digests(build_in(tmp_path / "out", crawl, recipe, engine)) == digests(reference)
 
 
-@pytest.mark.parametrize(("partitions", "at_once"), [(2, False), (9, True)])
+@pytest.mark.parametrize(("partitions", "rows_per_pass", "at_once"), [(2, 1, False), (9, 40, False), (9, 1, True)])
 def test_many_partitions(
-    partitions: int, at_once: bool, reference: Path, crawl: Path, recipe: Path, tmp_path: Path
+    partitions: int, rows_per_pass: int, at_once: bool, reference: Path, crawl: Path, recipe: Path, tmp_path: Path
 ) -> None:
+    """One by one, some together, all at once."""
     size = -(-crawl.stat().st_size // partitions)
-    output = build_in(tmp_path / "out", crawl, recipe, LocalEngine(at_once=at_once), bytes_per_partition=size)
+    output = build_in(tmp_path / "out", crawl, recipe, LocalEngine(at_once=at_once), size, rows_per_pass)
     assert json.loads((output / "plan.json").read_text())["partitions"] == partitions
     assert json.loads((reference / "plan.json").read_text())["partitions"] == 1
     assert digests(output) == digests(reference)
