@@ -53,7 +53,11 @@ def locked(output: str) -> Iterator[None]:
 
 
 def refuse_overlap(inputs: Sequence[str], output: str, media: str) -> None:
-    """Raises PlanError if what is written would stand in the input, or the input where something may be deleted."""
+    """Raises PlanError if what is written would stand in the input, or the input or media where things are deleted."""
+    if _lies_in(_real(output), _real(media)) or (
+        _lies_in(_real(media), _real(output)) and _real(media) != _real(paths.join(output, "media"))
+    ):
+        raise PlanError(f"the media store {media} and the output {output} lie one in the other; give another folder")
     for given in inputs:
         try:
             place = _real(paths.named(given))

@@ -76,6 +76,8 @@ def test_places_that_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("in", "o", "in", "media store"),
         ("in", "o", "in/media", "media store"),
         ("in/sub", "o", "in", "media store"),
+        ("in", "o", "o/work", "media store"),
+        ("in", "o/x", "o", "media store"),
         ("gs://b/in", "gs://b/in/out", "m", "output"),
     ],
 )
