@@ -5,7 +5,9 @@ import sys
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # first: Ctrl-C is told by the driver, which ends its workers
+    # First: Ctrl-C, which the terminal sends to all, ends a worker without a traceback. It must end it: the driver,
+    # which tells what happened, waits for its workers, and one in the middle of a unit would wait for the driver.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     import logging
 
     logging.disable(logging.ERROR)  # what goes wrong with a unit is told by the driver, once

@@ -164,10 +164,10 @@ def test_trouble_of_one_worker_is_told_in_one_line(reference: Path, crawl: Path,
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_stopped_while_workers_start(reference: Path, crawl: Path, recipe: Path, tmp_path: Path) -> None:
-    """Ctrl-C reaches all processes of the terminal, and some workers before they have begun to listen to the driver."""
+    """Ctrl-C reaches all processes of the terminal, and workers before they have begun to listen to the driver."""
     output = tmp_path / "out"
     command = ("build", recipe, "--input", crawl, "--output", output, "--offline", "--quiet", "--workers", 2)
-    for seconds in (0.2, 0.6, 1.5):
+    for seconds in (0.5, 1.5):
         with running(*command) as process:
             wait_until(process, lambda process=process: len(workers_of(process)) == 2)  # type: ignore[misc]
             time.sleep(seconds)
