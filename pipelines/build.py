@@ -44,7 +44,7 @@ OUTPUTS = (
 """What a build writes, besides the media store: what --fresh removes."""
 ROWS_PER_PASS = 100_000
 """Default of `BuildOptions.rows_per_pass`: some 200 MB."""
-TODO_PER_BUCKET = 500
+TODO_PER_BUCKET = 250
 """Images of one unit of the fetch that the input holds; decides how evenly workers are loaded, never the result."""
 
 

@@ -21,7 +21,7 @@ from schemas.strict import from_plain, to_plain
 
 BYTES_PER_PARTITION = 128 << 20
 """Default of `BuildOptions.bytes_per_partition`."""
-MAX_PARTITIONS = 512
+MAX_PARTITIONS = 256
 """A scan unit writes a file for each: more would be more small files than a file system likes."""
 
 
