@@ -8,7 +8,7 @@ from benchmarks.machine import Result, Table, say
 
 
 def measure(scratch: Path, quick: bool) -> Result:
-    pages, repeats = (60, 1) if quick else (12_000, 2)
+    pages, repeats = (60, 1) if quick else (20_000, 2)
     corpus = make_corpus(scratch / "workers", pages)
     recipe = write_recipe(scratch / "none.toml", "none")
     runs: dict[int, list[BuildRun]] = {1: [], 2: []}
@@ -26,8 +26,8 @@ def measure(scratch: Path, quick: bool) -> Result:
         (
             f"{pages} pages with their images ({corpus.bytes / 1e6:.0f} MB); recipe m3w with no safety scorer; medians "
             f"of {repeats}. The second worker's gain by pair of runs: {', '.join(f'{gain:.2f}' for gain in gains)}.",
-            "One worker runs in the process of the command; two are processes of their own, which each job starts anew "
-            "(some seconds). Shuffles of facts (select, and a part of write) run in one process.",
+            "One worker runs in the process of the command; two are processes of their own. Shuffles of facts (select, "
+            "and a part of write) run in one process.",
         ),
     )
 

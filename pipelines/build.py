@@ -28,7 +28,7 @@ from pipelines.shards import write_shard
 from pipelines.sources.inputs import plan_units
 from pipelines.sources.units import Unit
 from pipelines.sources.warc import misplaced
-from pipelines.stage import ForEachUnit, RunShuffle, Shuffle
+from pipelines.stage import RunShuffle, Shuffle
 from pipelines.store import paths
 from pipelines.store.facts import count_rows, read_rows
 from pipelines.store.media import MediaStore
@@ -220,7 +220,7 @@ class _Build:
         for number, passes in enumerate(self.passes(shuffle)):
             part = f"{shuffle.name}.{number:06d}"
             if not self.work.is_done("shuffles", part):
-                self.engine.run(part, partial(self.add_pass, shuffle, passes, part), heavy=False)
+                self.engine.run(part, partial(self.add_pass, shuffle, passes, part))
                 self.work.mark_done("shuffles", part, {})
         if account:
             account_shuffle(self.funnel, self.work, shuffle)
@@ -316,7 +316,7 @@ class _Build:
     def for_each(self, job: str, function: Callable[..., None], units: Sequence[dict[str, Any]], total: int) -> None:
         paths.delete_tree(self.work.path("progress", job))
         with self.progress.watching(job, self.work, total):
-            self.engine.run(job, lambda pipeline: pipeline | ForEachUnit(function, units), heavy=len(units) > 1)
+            self.engine.for_each(job, function, units)
 
     def ledger_digest(self) -> str:
         """Of the outcome of every address that was wanted, whatever their order: the sum of the rows' digests."""

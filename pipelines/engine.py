@@ -9,11 +9,9 @@ is refused.
 
 import argparse
 import logging
-import shlex
-import sys
+import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -21,12 +19,13 @@ from typing import Any, Protocol
 import apache_beam as beam
 import grpc
 from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions, StandardOptions
-from apache_beam.portability import python_urns
-from apache_beam.portability.api import beam_fn_api_pb2, beam_provision_api_pb2
-from apache_beam.runners.portability import local_job_service
+from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner import fn_runner, worker_handlers
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from apache_beam.transforms.environments import EmbeddedPythonEnvironment, SubprocessSDKEnvironment
+
+from pipelines import worker
+from pipelines.stage import ForEachUnit
 
 Build = Callable[[Any], Any]
 """Adds the transforms of a job to a pipeline."""
@@ -43,13 +42,16 @@ class Engine(Protocol):
     at_once: bool
     """Whether a shuffle takes all partitions at once (a cluster) or one after the other (one machine)."""
 
-    def run(self, name: str, build: Build, heavy: bool) -> None:
-        """Runs the pipeline that `build` makes; `heavy`: it works on units rather than on facts."""
+    def run(self, name: str, build: Build) -> None:
+        """Runs the pipeline that `build` makes."""
+
+    def for_each(self, name: str, function: Callable[..., None], units: Sequence[Mapping[str, Any]]) -> None:
+        """Runs `function(**unit)` for each unit of work, each at least once; see `ForEachUnit`."""
 
 
 @dataclass
 class LocalEngine:
-    """FnApiRunner: in this process, or for heavy work in `workers` processes."""
+    """FnApiRunner: in this process, or for units of work in `workers` processes."""
 
     workers: int = 1
     options: tuple[str, ...] = ()
@@ -58,15 +60,20 @@ class LocalEngine:
 
     def __post_init__(self) -> None:
         refuse_dangerous(self.options)
+        if self.workers > 1:
+            worker.start_server()
 
-    def run(self, name: str, build: Build, heavy: bool) -> None:
-        count = self.workers if heavy else 1
-        options = PipelineOptions([f"--direct_num_workers={count}", *self.options], runner="FnApiRunner")
+    def for_each(self, name: str, function: Callable[..., None], units: Sequence[Mapping[str, Any]]) -> None:
+        workers = min(self.workers, len(units))
+        with tempfile.TemporaryDirectory(prefix="m3w-") as claims:
+            work = ForEachUnit(function, units, claims if workers > 1 else "", workers)
+            self.run(name, lambda pipeline: pipeline | work, workers)
+
+    def run(self, name: str, build: Build, workers: int = 1) -> None:
+        options = PipelineOptions([f"--direct_num_workers={workers}", *self.options], runner="FnApiRunner")
         environment = EmbeddedPythonEnvironment.default()
-        if count > 1:
-            # exec: the shell that Beam starts it with becomes the worker, so that there is none to be left or to speak
-            command = f"exec {shlex.quote(sys.executable)} -m pipelines.worker"
-            environment = SubprocessSDKEnvironment.from_command_string(command)
+        if workers > 1:
+            environment = SubprocessSDKEnvironment.from_command_string("pipelines.worker")  # its handler starts them
         runner = fn_runner.FnApiRunner(environment, provision_info=_provision(options))
         worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = 0  # size-based flush only: the timed one loses elements
         try:
@@ -83,39 +90,6 @@ def last_words(error: str) -> str:
     lines = error.rstrip().splitlines()
     framed = max(number for number, line in enumerate(lines) if line.startswith(("  ", "Traceback ")))
     return "\n".join(lines[framed + 1 :]) or error
-
-
-WORKER_ENDED = (
-    "a worker process ended before its work did (killed, or out of memory?); "
-    "the same command goes on where it stood, with fewer --workers if memory was short"
-)
-
-
-@worker_handlers.WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)
-class WatchedWorkerHandler(worker_handlers.SubprocessSdkWorkerHandler):
-    """Takes the place of Beam's, which waits for ever for the answers of a worker process that has died."""
-
-    closing = False
-
-    def start_worker(self) -> None:
-        command, control = self._worker_command_line, self.control_address
-        self.worker = local_job_service.SubprocessSdkWorker(command, control, self.provision_info, self.worker_id)
-        self.worker_thread = threading.Thread(name="run_worker", target=self._work, daemon=True)
-        self.worker_thread.start()
-
-    def _work(self) -> None:
-        try:
-            self.worker.run()
-        except RuntimeError as error:
-            why = f"{WORKER_ENDED}: {error}"
-            while not self.closing:
-                for number, future in list(self.control_conn._futures_by_id.items()):
-                    future.set(beam_fn_api_pb2.InstructionResponse(instruction_id=number, error=why))
-                time.sleep(0.1)
-
-    def close(self) -> None:
-        self.closing = True
-        super().close()
 
 
 @contextmanager
@@ -144,7 +118,10 @@ class BeamEngine:
     def __post_init__(self) -> None:
         refuse_dangerous(self.options)
 
-    def run(self, name: str, build: Build, heavy: bool) -> None:
+    def for_each(self, name: str, function: Callable[..., None], units: Sequence[Mapping[str, Any]]) -> None:
+        self.run(name, lambda pipeline: pipeline | ForEachUnit(function, units))
+
+    def run(self, name: str, build: Build) -> None:
         options = PipelineOptions([*self.options, "--no_save_main_session"])
         with beam.Pipeline(options=options) as pipeline:
             build(pipeline)

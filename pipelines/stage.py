@@ -15,6 +15,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -103,27 +104,47 @@ class ForEachUnit(beam.PTransform):
 
     A unit's effects are files, committed by its done-file; it may run twice or on two workers at once. Nothing consumes
     an output: what was done is read from the done-files.
+
+    Args:
+        claims: an empty folder on this machine, if all workers are here: a worker then takes its next unit when it has
+            done the last. Otherwise units are dealt as the engine likes; Beam's local one deals all of them beforehand.
+        workers: how many take from the claims.
     """
 
-    def __init__(self, function: Callable[..., None], units: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(
+        self, function: Callable[..., None], units: Sequence[Mapping[str, Any]], claims: str = "", workers: int = 1
+    ) -> None:
         super().__init__()
-        self.function, self.units = function, [dict(unit) for unit in units]
+        every = [dict(unit) for unit in units]
+        self.function, self.claims = function, claims
+        self.shares = [every] * workers if claims else [[unit] for unit in every]
 
     def expand(self, begin: Any) -> Any:
         return (
             begin
-            | "units" >> beam.Create(self.units).with_output_types(dict[str, Any])
+            | "units" >> beam.Create(self.shares).with_output_types(list[dict[str, Any]])
             | "spread" >> beam.Reshuffle()
-            | "run" >> beam.ParDo(_RunUnit(self.function))
+            | "run" >> beam.ParDo(_RunUnits(self.function, self.claims))
         )
 
 
-class _RunUnit(beam.DoFn):
-    def __init__(self, function: Callable[..., None]) -> None:
-        self.function = function
+class _RunUnits(beam.DoFn):
+    def __init__(self, function: Callable[..., None], claims: str) -> None:
+        self.function, self.claims = function, claims
 
-    def process(self, element: dict[str, Any]) -> None:
-        self.function(**element)
+    def process(self, element: list[dict[str, Any]]) -> None:
+        for number, unit in enumerate(element):
+            if not self.claims or claimed(self.claims, number):
+                self.function(**unit)
+
+
+def claimed(folder: str, number: int) -> bool:
+    """Whether this worker is the first that asks for a unit."""
+    try:
+        Path(folder, str(number)).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 class Heartbeat:

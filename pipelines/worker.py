@@ -1,21 +1,92 @@
-"""A worker process of the local engine: Beam's own, without the lines that it prints at every start and every error."""
+"""Worker processes of the local engine: forked from one server that has imported everything, and watched.
 
+Beam's own are started by a shell, import Beam for some seconds in every job, and are waited for for ever when they have
+died.
+"""
+
+import multiprocessing
+import os
 import signal
 import sys
+import threading
+import time
+from multiprocessing import forkserver
+from typing import Any
+
+import grpc
+from apache_beam.portability import python_urns
+from apache_beam.portability.api import beam_fn_api_pb2
+from apache_beam.runners.portability.fn_api_runner import worker_handlers
+from google.protobuf import json_format
+
+SECONDS_TO_END = 5.0
+"""What a worker that is no longer needed gets before it is killed; only one in the middle of a unit needs them."""
+WORKER_ENDED = (
+    "a worker process ended before its work did (killed, or out of memory?); "
+    "the same command goes on where it stood, with fewer --workers if memory was short"
+)
+
+_server = multiprocessing.get_context("forkserver")
+_server.set_forkserver_preload(["pipelines.worker_preload"])
 
 
-def main() -> None:
+def start_server() -> None:
+    """Starts the server, if none runs, so that it imports while the driver plans."""
+    forkserver.ensure_running()
+
+
+def work(environment: dict[str, str]) -> None:
+    """What a worker process does: Beam's own main, without the lines that it prints at every start and every error."""
     # First: Ctrl-C, which the terminal sends to all, ends a worker without a traceback. It must end it: the driver,
     # which tells what happened, waits for its workers, and one in the middle of a unit would wait for the driver.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    import logging
-
-    logging.disable(logging.ERROR)  # what goes wrong with a unit is told by the driver, once
+    os.environ.clear()
+    os.environ.update(environment)
     from apache_beam.runners.worker import sdk_worker, sdk_worker_main  # they warn as they are imported
 
     sdk_worker.print = lambda *_, **__: None  # it prints the traceback that it also sends to the driver
-    sdk_worker_main.main(sys.argv)
+    try:
+        sdk_worker_main.main([])
+    except grpc.RpcError:  # the driver has gone
+        sys.exit(1)
 
 
-if __name__ == "__main__":
-    main()
+@worker_handlers.WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)
+class WatchedWorkerHandler(worker_handlers.GrpcWorkerHandler):
+    """The driver's side of a worker process: takes the place of Beam's."""
+
+    closing = False
+
+    def __init__(self, _command: bytes, state: Any, provision_info: Any, grpc_server: Any) -> None:
+        super().__init__(state, provision_info, grpc_server)
+
+    def start_worker(self) -> None:
+        environment = {
+            **os.environ,
+            "CONTROL_API_SERVICE_DESCRIPTOR": f'url: "{self.control_address}"',
+            "PIPELINE_OPTIONS": json_format.MessageToJson(self.provision_info.provision_info.pipeline_options),
+            "WORKER_ID": self.worker_id,
+        }
+        self.process = _server.Process(target=work, args=(environment,), daemon=True)
+        self.process.start()
+        self.watcher = threading.Thread(name="watch_worker", target=self._watch, daemon=True)
+        self.watcher.start()
+
+    def _watch(self) -> None:
+        """Answers in the place of a worker that has ended before it was told to."""
+        self.process.join()
+        why = f"{WORKER_ENDED}: exit code {self.process.exitcode}"
+        while not self.closing:
+            for number, future in list(self.control_conn._futures_by_id.items()):
+                future.set(beam_fn_api_pb2.InstructionResponse(instruction_id=number, error=why))
+            time.sleep(0.1)
+
+    def close(self) -> None:
+        self.closing = True
+        super().close()
+
+    def stop_worker(self) -> None:
+        self.watcher.join(SECONDS_TO_END)
+        if self.watcher.is_alive():
+            self.process.kill()
+            self.watcher.join()

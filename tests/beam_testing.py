@@ -9,7 +9,7 @@ from dedup.transforms import Group, SmallestRows
 from pipelines.accounting import dead_letter_files
 from pipelines.engine import Engine, LocalEngine
 from pipelines.facts import LEDGER, FactSet, partition
-from pipelines.stage import ForEachUnit, RunShuffle, Shuffle
+from pipelines.stage import RunShuffle, Shuffle
 from pipelines.store import paths
 from pipelines.store.facts import read_rows, write_rows
 from pipelines.store.work import Work
@@ -48,7 +48,7 @@ def run_shuffle(shuffle: Shuffle, rows: Rows, folder: str, partitions: int = 1, 
         part = f"{shuffle.name}.{number:06d}"
         files = {read.facts.name: [f for p in passes for f in _files(work, read.facts, p)] for read in shuffle.reads}
         step = RunShuffle(shuffle, files, passes, partitions, folder, part)
-        LocalEngine().run(part, lambda pipeline, step=step: pipeline | step, heavy=False)
+        LocalEngine().run(part, lambda pipeline, step=step: pipeline | step)
     return Shuffled({facts.name: rows_in(work, facts) for facts in shuffle.writes}, letters_in(work, shuffle.name))
 
 
@@ -116,8 +116,6 @@ def combined(combine: SmallestRows, elements: Sequence[Any], order: random.Rando
     return combine.extract_output(accumulators[0])
 
 
-def run_units(
-    function: Callable[..., None], units: Sequence[Mapping[str, Any]], engine: Engine | None = None, heavy: bool = True
-) -> None:
+def run_units(function: Callable[..., None], units: Sequence[Mapping[str, Any]], engine: Engine | None = None) -> None:
     """Runs `function(**unit)` for each unit."""
-    (engine or LocalEngine()).run("units", lambda pipeline: pipeline | ForEachUnit(function, units), heavy=heavy)
+    (engine or LocalEngine()).for_each("units", function, units)

@@ -128,17 +128,11 @@ def test_the_engine_makes_beam_choose_the_buffer_without_a_timer() -> None:
         return pipeline | beam.Create([1])
 
     worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = 1000
-    LocalEngine().run("look", look, heavy=False)
+    LocalEngine().run("look", look)
     assert type(streams[0]) is data_plane.SizeBasedBufferingClosableOutputStream
 
 
 # --- worker processes ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def tests_importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Worker processes import the functions of this module by name."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
 
 
 def describe_worker(folder: str, number: int) -> None:
@@ -148,8 +142,7 @@ def describe_worker(folder: str, number: int) -> None:
     (Path(folder) / f"{number}.json").write_text(json.dumps(facts))
 
 
-@pytest.mark.usefixtures("tests_importable")
-def test_heavy_work_runs_in_other_processes_without_timers_and_with_our_options(tmp_path: Path) -> None:
+def test_units_run_in_other_processes_without_timers_and_with_our_options(tmp_path: Path) -> None:
     local = LocalEngine(2, ("--temp_location=gs://bucket/temp",))
     run_units(describe_worker, [{"folder": str(tmp_path), "number": n} for n in range(8)], local)
     found = [json.loads(path.read_text()) for path in tmp_path.iterdir()]
@@ -160,9 +153,25 @@ def test_heavy_work_runs_in_other_processes_without_timers_and_with_our_options(
     assert buffers <= {data_plane.SizeBasedBufferingClosableOutputStream.__name__}
 
 
-def test_light_work_stays_in_this_process(tmp_path: Path) -> None:
-    run_units(describe_worker, [{"folder": str(tmp_path), "number": 1}], LocalEngine(2), heavy=False)
+def test_one_unit_stays_in_this_process(tmp_path: Path) -> None:
+    run_units(describe_worker, [{"folder": str(tmp_path), "number": 1}], LocalEngine(2))
     assert json.loads((tmp_path / "1.json").read_text())["pid"] == os.getpid()
+
+
+def long_first(folder: str, number: int) -> None:
+    """The first unit ends when all others have been done."""
+    while number == 0 and len(list(Path(folder).iterdir())) < 9:
+        time.sleep(0.01)
+    with (Path(folder) / str(number)).open("x") as stream:  # a second time would raise
+        stream.write(str(os.getpid()))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("options", [(), ("--direct_runner_bundle_repeat=2",)])
+def test_units_wait_for_no_worker_that_is_busy(options: tuple[str, ...], tmp_path: Path) -> None:
+    run_units(long_first, [{"folder": str(tmp_path), "number": n} for n in range(10)], LocalEngine(2, options))
+    assert {path.name for path in tmp_path.iterdir()} == set(map(str, range(10)))
+    assert len({(tmp_path / str(n)).read_text() for n in range(1, 10)}) == 1
 
 
 def die(number: int) -> None:
@@ -170,7 +179,6 @@ def die(number: int) -> None:
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.usefixtures("tests_importable")
 def test_a_worker_that_dies_ends_the_job_with_an_error() -> None:
     with pytest.raises(RuntimeError, match="a worker process ended before its work"):
         run_units(die, [{"number": n} for n in range(4)], LocalEngine(2))
@@ -180,20 +188,27 @@ def complain(number: int) -> None:
     raise ValueError(f"unit {number} is broken")
 
 
-@pytest.mark.usefixtures("tests_importable")
 def test_an_error_in_a_worker_is_told_with_its_words() -> None:
     with pytest.raises(RuntimeError, match="unit 1 is broken"):
-        run_units(complain, [{"number": 1}], LocalEngine(2))
+        run_units(complain, [{"number": 1}] * 2, LocalEngine(2))
 
 
-@pytest.mark.usefixtures("tests_importable")
 def test_workers_print_nothing_of_their_own(tmp_path: Path) -> None:
     program = (
         "from pipelines.engine import LocalEngine\n"
         "from beam_testing import run_units\n"
         "from test_engine import describe_worker\n"
-        f"run_units(describe_worker, [dict(folder={str(tmp_path)!r}, number=1)], LocalEngine(2))\n"
+        f"units = [dict(folder={str(tmp_path)!r}, number=n) for n in range(2)]\n"
+        "if __name__ == '__main__':\n"
+        "    run_units(describe_worker, units, LocalEngine(2))\n"
     )
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    path = str(Path(__file__).parent)
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
     assert (tmp_path / "1.json").exists()
     assert "INFO" not in ran.stderr and "Logging handler" not in ran.stderr

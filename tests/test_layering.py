@@ -20,8 +20,14 @@ MAY_IMPORT = {
     "pipelines": {"schemas", "dedup"},
     "flamingo_model": {"schemas"},
 }
-BEAM_AT_IMPORT = {"pipelines.stage", "pipelines.engine", "dedup.transforms"}
-BEAM_WHEN_CALLED = {"pipelines.store.paths", "pipelines.worker"}
+BEAM_AT_IMPORT = {
+    "pipelines.stage",
+    "pipelines.engine",
+    "pipelines.worker",
+    "pipelines.worker_preload",
+    "dedup.transforms",
+}
+BEAM_WHEN_CALLED = {"pipelines.store.paths"}
 NOT_IN_SCHEMAS = {"apache_beam", "torch", "lxml", "bs4", "PIL", "pyarrow", "numpy", "fastwarc"}
 MAX_LINES = 400
 

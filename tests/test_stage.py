@@ -202,7 +202,7 @@ def test_a_bundle_that_runs_twice_writes_the_same_bytes(tmp_path: Path) -> None:
     files = {facts.name: work.fact_files(facts) for facts in (THINGS, OTHERS)}
     step = RunShuffle(SHUFFLE, files, [0], 1, str(tmp_path), "sum.000000")
     repeat = LocalEngine(options=("--direct_runner_bundle_repeat=2",))
-    repeat.run("again", lambda pipeline: pipeline | step, heavy=False)
+    repeat.run("again", lambda pipeline: pipeline | step)
     assert files_below(tmp_path) == before
 
 

@@ -54,7 +54,7 @@ def test_through_beam_with_every_bundle_run_twice(capsys: pytest.CaptureFixture[
         groups = pipeline | beam.Create(rows) | beam.Reshuffle() | beam.CombinePerKey(SmallestRows({"a": 3}))
         return groups | beam.Map(lambda group: print("group", group))
 
-    LocalEngine(options=("--direct_runner_bundle_repeat=2",)).run("test", build, heavy=False)
+    LocalEngine(options=("--direct_runner_bundle_repeat=2",)).run("test", build)
     printed = {line for line in capsys.readouterr().out.splitlines() if line.startswith("group")}
     assert printed == {
         "group ('hot', {'a': (1000, [(999,), (998,), (997,)])})",

@@ -1,6 +1,6 @@
 """The job that Dataflow would get, made by its own runner without an account and run here, gives the same bytes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.transforms.environments import EmbeddedPythonEnvironment
 from builds import build_in, digests
+
+from pipelines.stage import ForEachUnit
 
 pytest.importorskip("apache_beam.runners.dataflow.internal.apiclient", reason="needs the extra openm3w[gcp]")
 
@@ -34,7 +36,10 @@ class DryRun:
     )
     jobs: list[str] = field(default_factory=list)
 
-    def run(self, name: str, build: Callable[[Any], Any], heavy: bool) -> None:
+    def for_each(self, name: str, function: Callable[..., None], units: Sequence[Mapping[str, Any]]) -> None:
+        self.run(name, lambda pipeline: pipeline | ForEachUnit(function, units))
+
+    def run(self, name: str, build: Callable[[Any], Any]) -> None:
         options = PipelineOptions(list(self.options))
         pipeline = beam.Pipeline(options=options)
         build(pipeline)

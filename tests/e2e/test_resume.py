@@ -128,9 +128,10 @@ def test_two_workers_killed_in_a_job(job: str, large: tuple[Path, Path], tmp_pat
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """The worker processes themselves, without a shell that may have started them."""
-    below = psutil.Process(process.pid).children(recursive=True)
-    return [child for child in below if "pipelines.worker" in child.cmdline() and "python" in child.name()]
+    """The worker processes themselves, not the server that they are forked from."""
+    children = psutil.Process(process.pid).children()
+    servers = [child for child in children if any("multiprocessing.forkserver" in word for word in child.cmdline())]
+    return [worker for server in servers for worker in server.children()]
 
 
 @pytest.mark.slow
@@ -164,15 +165,16 @@ def test_trouble_of_one_worker_is_told_in_one_line(reference: Path, crawl: Path,
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_stopped_while_workers_start(reference: Path, crawl: Path, recipe: Path, tmp_path: Path) -> None:
-    """Ctrl-C reaches all processes of the terminal, and workers before they have begun to listen to the driver."""
+    """Ctrl-C reaches all processes of the terminal, and workers before they have begun to listen to the driver; a
+    signal may also reach the driver alone, while its workers are in the middle of a unit."""
     output = tmp_path / "out"
     command = ("build", recipe, "--input", crawl, "--output", output, "--offline", "--quiet", "--workers", 2)
-    for seconds in (0.5, 1.5):
+    for seconds, send in ((0.0, os.killpg), (1.5, os.killpg), (1.5, os.kill)):
         with running(*command) as process:
             wait_until(process, lambda process=process: len(workers_of(process)) == 2)  # type: ignore[misc]
             time.sleep(seconds)
             workers = workers_of(process)
-            os.killpg(process.pid, signal.SIGINT)
+            send(process.pid, signal.SIGINT)
             out, err = process.communicate(timeout=120)
         assert (process.returncode, out, err) == (130, "", "m3w: stopped; the same command goes on where it stood\n")
         assert psutil.wait_procs(workers, timeout=60)[1] == []
