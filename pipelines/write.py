@@ -49,7 +49,7 @@ def image_shuffles(recipe: Recipe) -> list[Shuffle]:
         Shuffle(
             "outcomes",
             reads=(Read(WANTED, per_url), Read(LEDGER, 1, partial(best_row, image_settings(recipe)))),
-            decide=partial(outcome, recipe),
+            decide=partial(outcome, recipe, image_settings(recipe)),
             writes=(URLS, USES_STORED),
             fans=(Fan("image_use", "image_url", URLS),),
             drops=tuple((kind, stage) for kind in ("image_url", "image_use") for stage in ("fetch", "image_filter")),
@@ -92,12 +92,11 @@ def best_row(settings: str, row: LedgerRow) -> tuple[Any, ...]:
     return (row.settings not in ("", settings), not row.ok, -row.time, row.settings)
 
 
-def outcome(recipe: Recipe, key: str, groups: Groups) -> Result:
+def outcome(recipe: Recipe, settings: str, key: str, groups: Groups) -> Result:
     """An address, what the fetch made of it, and whether the image may stay."""
     uses = groups[WANTED.name].rows
     if not uses:
         return
-    settings = image_settings(recipe)
     rows: list[LedgerRow] = [row for row in groups[LEDGER.name].rows if row.settings in ("", settings)]
     if not rows:
         raise ValueError(f"the ledger has no outcome of {uses[0].url}: run the fetch job again")
