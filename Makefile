@@ -7,8 +7,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 WORKERS ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
-DEMO := build/demo/m3w
-DEMO_PAGE := build/demo/index.html
+DEMO := build/demo
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -18,17 +17,27 @@ DEMO_PAGE := build/demo/index.html
 help: ## What can be made (this)
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
-demo: $(VENV)/.stamp-run ## Build a small data set from demo/crawl.warc.gz, check it, make a page to look at
-	@$(BIN)/m3w build demo --input demo/crawl.warc.gz --output $(DEMO) --offline --workers $(WORKERS)
+demo: $(VENV)/.stamp-run ## Build three small data sets from demo/: pages, pairs, clips; check them, make pages to look at
+	@echo "Pages with their images at their places (M3W), from demo/crawl.warc.gz:"
+	@$(BIN)/m3w build demo --input demo/crawl.warc.gz --output $(DEMO)/m3w --offline --workers $(WORKERS)
 	@echo
-	@$(BIN)/m3w verify $(DEMO)
-	@$(BIN)/m3w inspect $(DEMO) --html $(DEMO_PAGE)
+	@echo "Images with their alt texts or captions (LTIP), from the same crawl:"
+	@$(BIN)/m3w build demo-pairs --input demo/crawl.warc.gz --output $(DEMO)/pairs --offline --workers $(WORKERS)
+	@echo
+	@echo "Clips of videos with a text (VTP), from demo/videos:"
+	@$(BIN)/m3w build demo-clips --input demo/videos --output $(DEMO)/clips --offline
+	@echo
+	@for set in m3w pairs clips; do $(BIN)/m3w verify $(DEMO)/$$set || exit 1; done
+	@$(BIN)/m3w inspect $(DEMO)/m3w --html $(DEMO)/index.html
+	@$(BIN)/m3w inspect $(DEMO)/pairs --html $(DEMO)/pairs.html
+	@$(BIN)/m3w inspect $(DEMO)/clips --html $(DEMO)/clips.html
+	@$(BIN)/m3w inspect $(DEMO)/clips --sheet $(DEMO)/clips.png
 	@echo
 	@echo "Look at:"
-	@echo "  $(DEMO_PAGE)              documents with their pictures, in a browser"
-	@echo "  $(DEMO)/                    the data set: shards/*.tar, manifest.json, README.md"
-	@echo "  $(DEMO)/dead_letters/       what was dropped, a file for each stage"
-	@echo "  $(BIN)/m3w inspect $(DEMO) --sample 0      one document as text"
+	@echo "  $(DEMO)/index.html, pairs.html, clips.html   what was built, in a browser"
+	@echo "  $(DEMO)/m3w/, pairs/, clips/                 the data sets: shards/*.tar, manifest.json, README.md"
+	@echo "  $(DEMO)/m3w/dead_letters/                    what was dropped, a file for each stage"
+	@echo "  $(BIN)/m3w inspect $(DEMO)/m3w --sample 0     one document as text"
 
 test: lint ## Lint, format, types, and all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow"

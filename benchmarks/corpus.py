@@ -115,7 +115,7 @@ def load_templates(source: Path | None, images: int | None) -> list[Template]:
         source: folder with the unpacked packages; None: the demo crawl.
         images: pictures that each page is to show; None: its own ones.
     """
-    pages, pictures = _from_demo(DEMO) if source is None else _from_packages(source)
+    pages, pictures = read_demo(DEMO) if source is None else _from_packages(source)
     pool = [picture for picture in pictures.values() if not picture.icon]
     return [
         _template(url, body, pictures, images, islice(cycle(pool), 7 * place % len(pool), None))
@@ -132,7 +132,7 @@ def _from_packages(folder: Path) -> tuple[dict[str, bytes], dict[str, Picture]]:
     return {page.url: page.body for page in found}, pictures
 
 
-def _from_demo(path: Path) -> tuple[dict[str, bytes], dict[str, Picture]]:
+def read_demo(path: Path) -> tuple[dict[str, bytes], dict[str, Picture]]:
     """Its sound pages and pictures: those that show a defect are passed over."""
     pages, pictures = {}, {}
     for url, content_type, body in _responses(path.read_bytes()):
@@ -273,13 +273,13 @@ def _copy(
         parts[place] = url.encode()
         if new:
             totals.image_records += 1
-            yield url, picture.content_type, _commented(picture.data, url)
+            yield url, picture.content_type, commented(picture.data, url)
     totals.pages += 1
     totals.image_uses += len(template.pictures)
     yield f"{site}/{number:08d}/{template.name}", "text/html; charset=UTF-8", b"".join(parts)
 
 
-def _commented(data: bytes, text: str) -> bytes:
+def commented(data: bytes, text: str) -> bytes:
     """The same picture with a comment, so that its bytes are its own; as it is if it is neither JPEG, PNG nor GIF."""
     comment = text.encode()
     if data.startswith(b"\xff\xd8"):

@@ -14,12 +14,12 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 
 from benchmarks.build_run import make_corpus
 from benchmarks.machine import Result, Table, say
-from pipelines.m3w import page_stages
-from pipelines.recipe import Recipe, load_recipe
+from pipelines.flow import Flow
+from pipelines.m3w import flow, page_stages
+from pipelines.recipe import PageRecipe, load_recipe
 from pipelines.scan import scan_unit
 from pipelines.sources.inputs import plan_units, read_unit
 from pipelines.sources.units import Unit
-from pipelines.stage import Stage
 from pipelines.store.work import Work
 from schemas.strict import to_plain
 
@@ -112,18 +112,19 @@ def full_price(middle: Times, stages: Sequence[str], seen: dict[str, int], pages
     return 1e3 * sum(middle[name] / max(seen.get(name, pages), 1) for name in (READ, *stages, REST))
 
 
-def scan(units: Sequence[Unit], recipe: Recipe) -> tuple[Times, dict[str, int]]:
+def scan(units: Sequence[Unit], recipe: PageRecipe) -> tuple[Times, dict[str, int]]:
     """Runs `scan_unit` on all units; processor time by stage, and the pages that reached each stage."""
     times: Times = {}
 
-    def stages(recipe: Recipe) -> list[Stage]:
-        return [replace(stage, function=noted(stage.function, stage.name, times)) for stage in page_stages(recipe)]
+    def measured(recipe: PageRecipe) -> Flow:
+        stages = [replace(stage, function=noted(stage.function, stage.name, times)) for stage in page_stages(recipe)]
+        return replace(flow(recipe), stages=stages)
 
     with tempfile.TemporaryDirectory() as folder:
         work = Work(folder, 1)
         begin = time.process_time()
         for unit in units:
-            scan_unit(to_plain(unit), work, recipe, stages)
+            scan_unit(to_plain(unit), work, recipe, measured)
         times[WHOLE] = time.process_time() - begin
         funnels = [work.done("scan", unit.id)["funnel"] for unit in units]
     seen: dict[str, int] = {}

@@ -14,9 +14,9 @@ from typing import Any
 from rich.console import Console
 
 from pipelines.facts import LedgerRow
-from pipelines.recipe import Recipe, load_recipe, values
+from pipelines.recipe import FLOWS, load_recipe, values
 from pipelines.report import print_report, report_for
-from schemas.document import Document, Image, Source, Video
+from schemas.document import Document, Image, Source, Subtitles, Video
 from schemas.json_schema import field_docs
 from schemas.manifest import FunnelRow, Input, Manifest, Shard
 from schemas.rejection import DeadLetter
@@ -33,6 +33,7 @@ RECORDS = {
     "source": (Source, ()),
     "image": (Image, ()),
     "video": (Video, ()),
+    "subtitles": (Subtitles, ()),
     "manifest": (Manifest, ()),
     "shard": (Shard, ()),
     "input": (Input, ()),
@@ -40,6 +41,12 @@ RECORDS = {
     "dead_letter": (DeadLetter, ()),
     "ledger": (LedgerRow, ()),
 }
+EXAMPLES = {"pages": ("m3w",), "pairs": ("align", "ltip"), "clips": ("vtp",)}
+"""Recipes whose values are shown, by flow."""
+EXTENDED = {"pairs": "m3w", "clips": "ltip"}
+"""For each flow but the first, the recipe from which its own differ in the tables that were shown before."""
+MAX_SHOWN = 32
+"""Characters of a text that is shown whole."""
 _MADE = re.compile(r"(<!-- made by docs/tables\.py: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
@@ -93,28 +100,54 @@ def record_table(name: str) -> str:
 
 
 def recipe_tables() -> str:
-    """A section for each table of a recipe: key, value in m3w, what it means."""
-    given = values(load_recipe("m3w"))
+    """A section for each table of a recipe: key, its values in the recipes of the first flow that has it, meaning.
+
+    Of tables that an earlier flow has too, a flow shows only the keys that have other values.
+    """
     parts = []
-    for name, config in field_types(Recipe).items():
-        if name == "name":
-            continue
-        docs = field_docs(config)
-        rows = [(f"`{key}`", shown(given[name][key]), docs.get(key, "")) for key in field_types(config)]
-        parts.append(f"### [{name}]\n\n" + markdown(("key", "m3w", "meaning"), rows))
+    seen = {"name", "flow"}
+    for flow, recipes in EXAMPLES.items():
+        given = {recipe: values(load_recipe(recipe)) for recipe in recipes}
+        tables = [(name, config) for name, config in field_types(FLOWS[flow]).items() if name not in ("name", "flow")]
+        if flow in EXTENDED:
+            old = EXTENDED[flow]
+            given[old] = values(load_recipe(old))
+            shared = [name for name, _ in tables if name in seen and name in given[old]]
+            rows = [
+                (f"`[{name}]` `{key}`", *(shown(given[recipe][name][key]) for recipe in (old, *recipes)))
+                for name in shared
+                for key, value in given[old][name].items()
+                if any(given[recipe][name][key] != value for recipe in recipes)
+            ]
+            head = f"### {flow.capitalize()}: what differs from {old}\n\n"
+            parts.append(head + markdown(("key", old, *recipes), rows))
+        for name, config in tables:
+            if name in seen:
+                continue
+            seen.add(name)
+            docs = field_docs(config)
+            rows = [
+                (f"`{key}`", *(shown(given[recipe][name][key]) for recipe in recipes), docs.get(key, ""))
+                for key in field_types(config)
+            ]
+            parts.append(f"### [{name}]\n\n" + markdown(("key", *recipes, "meaning"), rows))
     return "\n".join(parts)
 
 
 def shown(value: Any) -> str:
     """A value as it would stand in the recipe, cut if it is long."""
     if isinstance(value, list):
-        items = [f'"{item}"' if isinstance(item, str) else str(item) for item in value]
+        items = [quoted(item) if isinstance(item, str) else str(item) for item in value]
         text = f"[{', '.join(items[:4])}{', ...' if len(items) > 4 else ''}]"
     elif isinstance(value, str):
-        text = f'"{value[:16]}..."' if len(value) > 32 else f'"{value}"'
+        text = quoted(value)
     else:
         text = str(value).lower() if isinstance(value, bool) else str(value)
     return f"`{text}`"
+
+
+def quoted(text: str) -> str:
+    return f'"{text[:16]}..."' if len(text) > MAX_SHOWN else f'"{text}"'
 
 
 def type_name(kind: Any) -> str:
@@ -125,7 +158,7 @@ def type_name(kind: Any) -> str:
     if origin is typing.Literal:
         return " or ".join(f'"{value}"' for value in inner)
     if origin is tuple:
-        return f"array of {type_name(inner[0])}s"
+        return f"array of {type_name(inner[0]).removesuffix('s')}s"
     if origin is Mapping:
         return "object" if inner[1] is Any else f"object of {type_name(inner[1])}s"
     return str(kind.__name__)

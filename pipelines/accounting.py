@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pipelines.facts import MEDIA, PAGES
-from pipelines.stage import DEAD_LETTERS, Shuffle, Tally
+from pipelines.facts import DOCUMENTS, MEDIA
+from pipelines.flow import Flow
+from pipelines.stage import DEAD_LETTERS, Shuffle, Stage, Tally
 from pipelines.store import paths
 from pipelines.store.facts import count_rows, sum_column
 from pipelines.store.work import Work
@@ -33,7 +34,7 @@ class Funnel:
         self.rows.append(
             FunnelRow(kind=kind, stage=f"{becomes}s", into=self.left[kind], out=out, dropped={}, becomes=becomes)
         )
-        self.left[becomes] = out
+        self.left[becomes] = self.left.get(becomes, 0) + out
 
     def drop(self, kind: str, stage: str, dropped: Mapping[str, int]) -> None:
         into = self.left[kind]
@@ -48,7 +49,7 @@ class Funnel:
             )
 
 
-def account_scan(funnel: Funnel, work: Work, done: Iterable[Mapping[str, Any]], stages: Sequence[str]) -> None:
+def account_scan(funnel: Funnel, work: Work, done: Iterable[Mapping[str, Any]], flow: Flow) -> None:
     """Adds the rows of the scan from the done-files of its units, and checks them against its facts."""
     tally = Tally()
     for unit in done:
@@ -61,18 +62,28 @@ def account_scan(funnel: Funnel, work: Work, done: Iterable[Mapping[str, Any]], 
     def into(kind: str, stage: str) -> int:
         return rows[kind, stage].into if (kind, stage) in rows else 0
 
+    def through(kind: str, stages: Sequence[Stage]) -> None:
+        for number, stage in enumerate(stages):
+            if (found := into(kind, stage.name)) or not number:
+                funnel.check(kind, found, f"scan, before {stage.name}")
+            funnel.drop(kind, stage.name, dropped(kind, stage.name))
+
     funnel.left["record"] = into("record", "read")
     funnel.drop("record", "read", dropped("record", "read"))
-    funnel.fan("record", "media", into("media", "opt_out"))
-    funnel.fan("record", "page", into("page", stages[0]))
-    funnel.check("record", funnel.left["media"] + funnel.left["page"], "scan")
+    made = {kind: into("record", f"{kind}s") for kind in ("media", "page", flow.kind)}
+    for kind, count in made.items():
+        if count or kind == "media" or (kind == flow.kind and not flow.page_stages):
+            funnel.fan("record", kind, count)
+    funnel.check("record", sum(made.values()), "scan")
+    funnel.check("media", into("media", "opt_out"), "scan, before opt_out")
     funnel.drop("media", "opt_out", dropped("media", "opt_out"))
     funnel.check("media", rows_of(work, MEDIA), "scan")
-    for stage in stages:
-        if (found := into("page", stage)) or stage == stages[0]:
-            funnel.check("page", found, f"scan, before {stage}")
-        funnel.drop("page", stage, dropped("page", stage))
-    funnel.check("page", rows_of(work, PAGES), "scan")
+    if flow.page_stages and made["page"]:
+        through("page", flow.page_stages)
+        funnel.fan("page", flow.kind, into("page", f"{flow.kind}s"))
+    funnel.left.setdefault(flow.kind, 0)
+    through(flow.kind, flow.stages)
+    funnel.check(flow.kind, rows_of(work, DOCUMENTS[flow.kind]), "scan")
 
 
 def account_shuffle(funnel: Funnel, work: Work, shuffle: Shuffle) -> None:
@@ -93,11 +104,14 @@ def account_shuffle(funnel: Funnel, work: Work, shuffle: Shuffle) -> None:
         funnel.check(leaves.kind, rows_of(work, leaves.facts, leaves.column), shuffle.name)
 
 
-def account_shards(funnel: Funnel, shards: Sequence[Shard]) -> None:
+def account_shards(funnel: Funnel, shards: Sequence[Shard], sample_kind: str = "") -> None:
     """Checks what was written against what was to be written."""
     funnel.drop("sample", "write", {})
     funnel.check("sample", sum(shard.samples for shard in shards), "shards")
-    funnel.check("image_use", sum(shard.images for shard in shards), "shards")
+    if sample_kind == "clip":
+        funnel.check("clip", sum(shard.videos for shard in shards), "shards")
+    else:
+        funnel.check("image_use", sum(shard.images for shard in shards), "shards")
 
 
 def rows_of(work: Work, facts: Any, column: str = "") -> int:

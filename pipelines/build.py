@@ -12,18 +12,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pipelines import m3w
 from pipelines.accounting import Funnel, account_scan, account_shards, account_shuffle, rows_of
 from pipelines.engine import Engine
 from pipelines.facts import LEDGER, SAMPLES, SHARDS, TODO, URLS, WANTED, SampleFact, UrlFact
 from pipelines.fetch import Buckets, Web, fetch_unit, plan_shuffle
+from pipelines.flow import Places, Step, UnitJob
+from pipelines.flows import flow_of
 from pipelines.places import check_base_url, folder_named, locked, refuse_overlap, told_when_full
 from pipelines.plan import BYTES_PER_PARTITION, Plan, PlanError, check_same, load_plan, make_plan, save_plan
 from pipelines.progress import Progress
 from pipelines.publish import publish
 from pipelines.recipe import Recipe
 from pipelines.scan import scan_unit
-from pipelines.select import shuffles
 from pipelines.shards import write_shard
 from pipelines.sources.inputs import plan_units
 from pipelines.sources.units import Unit
@@ -33,7 +33,7 @@ from pipelines.store import paths
 from pipelines.store.facts import count_rows, read_rows
 from pipelines.store.media import MediaStore
 from pipelines.store.work import Work
-from pipelines.write import image_shuffles, shard_name, shard_shuffle
+from pipelines.write import shard_name, shard_shuffle
 from schemas.manifest import Manifest, Shard, read_manifest
 from schemas.strict import from_plain, to_plain
 
@@ -158,23 +158,23 @@ class _Build:
         progress: Progress,
     ) -> None:
         self.recipe, self.plan, self.output, self.options = recipe, plan, output, options
+        self.flow = flow_of(recipe)
         self.engine, self.web, self.progress = engine, web, progress
         self.work = Work(paths.join(output, "work"), plan.partitions)
         self.shared = shared
         self.own = MediaStore(paths.join(output, "work", "media"))
+        self.places = Places(work=self.work, inputs=plan.places, shared=self.shared, own=self.own)
         self.funnel = Funnel()
 
     def run(self) -> Manifest:
-        with self.progress.job("scan", "pages"):
+        with self.progress.job("scan", f"{self.flow.kind}s"):
             self.scan()
         with self.progress.job("select", ""):
-            for shuffle in shuffles(self.recipe):
-                self.shuffle(shuffle)
+            self.steps(self.flow.select)
         with self.progress.job("fetch", "images"):
             self.fetch()
         with self.progress.job("write", "samples"):
-            for shuffle in image_shuffles(self.recipe):
-                self.shuffle(shuffle)
+            self.steps(self.flow.write)
             shards = self.write_shards()
         with self.progress.job("publish", ""):
             manifest = publish(
@@ -188,8 +188,7 @@ class _Build:
     # --- jobs --------------------------------------------------------------------------------------------------------
 
     def scan(self) -> None:
-        stages = m3w.page_stages
-        function = partial(scan_unit, work=self.work, recipe=self.recipe, stages=stages)
+        function = partial(scan_unit, work=self.work, recipe=self.recipe, flow=flow_of)
         units, exact = list[Unit](), list(self.plan.units)
         while units != exact:
             units = exact
@@ -197,7 +196,7 @@ class _Build:
                 self.for_each("scan", function, [{"unit": to_plain(unit)} for unit in left], len(units))
             exact = self.mended(units)
         done = [self.work.done("scan", unit.id) for unit in units]
-        account_scan(self.funnel, self.work, done, [stage.name for stage in stages(self.recipe)])
+        account_scan(self.funnel, self.work, done, self.flow)
 
     def mended(self, units: list[Unit]) -> list[Unit]:
         """The units, those whose range did not begin where the one before it ended replaced by exact ones."""
@@ -214,6 +213,21 @@ class _Build:
                         paths.delete_file(path)
                 units = [new if unit == old else unit for unit in units]
         return units
+
+    def steps(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            if isinstance(step, UnitJob):
+                self.unit_job(step)
+            else:
+                self.shuffle(step)
+
+    def unit_job(self, job: UnitJob) -> None:
+        """Runs the units of a job that are not done yet, then counts."""
+        units = job.units(self.work)
+        if left := [unit for unit in units if not self.work.is_done(job.name, unit)]:
+            self.for_each(job.name, partial(job.function, places=self.places), [{"unit": u} for u in left], len(units))
+        if job.account:
+            job.account(self.funnel, self.work)
 
     def shuffle(self, shuffle: Shuffle, account: bool = True) -> None:
         """Runs the passes of a shuffle that are not done yet, then counts."""
@@ -293,7 +307,7 @@ class _Build:
                 counts[row.split] += 1
                 sizes[row.split] += row.bytes
         numbers = {split: self.recipe.shards.count(counts[split], sizes[split]) for split in counts}
-        self.shuffle(shard_shuffle(numbers))
+        self.shuffle(shard_shuffle(numbers, self.flow.sample_kind or self.flow.kind))
         planned = [shard_name(split, number) for split, count in numbers.items() for number in range(count)]
         names = [name for name in planned if self.work.fact_files(SHARDS, name)]
         function = partial(
@@ -308,7 +322,7 @@ class _Build:
         if left := [name for name in names if not self.work.is_done("shards", name)]:
             self.for_each("shards", function, [{"name": name} for name in left], len(names))
         shards = [from_plain(Shard, self.work.done("shards", name), name) for name in names]
-        account_shards(self.funnel, shards)
+        account_shards(self.funnel, shards, self.flow.sample_kind)
         return shards
 
     # --- helpers -----------------------------------------------------------------------------------------------------

@@ -23,6 +23,39 @@ _ABSENT = (
 )
 """Recipe tables, and what is to be said of a data set whose recipe lacks them."""
 
+_READ_PAIRS = """\
+import io
+from glob import glob
+
+import webdataset as wds
+from PIL import Image
+
+shards = sorted(glob("{pattern}"))
+for sample in wds.WebDataset(shards, shardshuffle=False):
+    picture = Image.open(io.BytesIO(sample.get("jpg") or sample["png"]))
+    print(f"[{{picture.width}} x {{picture.height}}]", sample["txt"].decode())
+    break
+"""
+
+_READ_CLIPS = """\
+import io
+import json
+from glob import glob
+
+import webdataset as wds
+from PIL import Image
+
+shards = sorted(glob("{pattern}"))
+for sample in wds.WebDataset(shards, shardshuffle=False):
+    clip = json.loads(sample["json"])
+    for video in clip["videos"]:
+        for time, member in zip(video["times"], video["members"]):
+            frame = Image.open(io.BytesIO(sample[member]))
+            print(f"{{time:.1f}} s: {{frame.width}} x {{frame.height}}")
+    print(clip["text"])
+    break
+"""
+
 _READ = """\
 import io
 import json
@@ -45,6 +78,35 @@ for sample in wds.WebDataset(shards, shardshuffle=False):
 """
 
 
+_IS = {
+    "pages": "Web documents with their images at their places in the text, in WebDataset tar shards. Built by OpenM3W "
+    "{version} with the recipe `{name}` (digest `{digest}`), after the M3W data set of the Flamingo paper "
+    "(arXiv 2204.14198).",
+    "pairs": "Images with a text each, in WebDataset tar shards. Built by OpenM3W {version} with the recipe `{name}` "
+    "(digest `{digest}`), after the image-text pairs (LTIP, ALIGN) of the Flamingo paper (arXiv 2204.14198).",
+    "clips": "Clips of videos, as frames with their times, and a text each, in WebDataset tar shards. Built by OpenM3W "
+    "{version} with the recipe `{name}` (digest `{digest}`), after the video-text pairs (VTP) of the Flamingo paper "
+    "(arXiv 2204.14198).",
+}
+"""What a data set is, by the flow of its recipe."""
+_HOW = {
+    "pages": "Any WebDataset reader will do. A sample of key `KEY` is `KEY.json` and its images `KEY.0.jpg`, "
+    "`KEY.1.png` and so on (JPEG or PNG, upright, without metadata). The JSON holds the `text` and, for each of the "
+    "`images`, its `position` (characters of the text before it), `member`, `width`, `height`, `url`, `alt` and "
+    "`sha256`; and of the page its `url`, `title`, `language`, `source` and the `scores` of all filters, so that one "
+    "can be stricter without building again.\n",
+    "pairs": "Any reader of image-text shards will do, such as open_clip's. A sample of key `KEY` is the "
+    "image `KEY.jpg` or `KEY.png` (upright, without metadata), its text `KEY.txt`, and `KEY.json` with the image's "
+    "`url`, `width`, `height` and `sha256`, the address of the page it stood on (`page_url`), the `language`, `source` "
+    "and the `scores` of all filters.\n",
+    "clips": "Any WebDataset reader will do. A sample of key `KEY` is `KEY.json` and its frames `KEY.0.000.jpg`, "
+    "`KEY.0.001.jpg` and so on (upright, without metadata). The JSON holds the `text` and, of the video in `videos`, "
+    "its `url`, the `start` and `end` of the clip and the `times` of its frames in seconds from the beginning of the "
+    "video, their `members`, `width` and `height`; and the address of the page it stood on (`page_url`), the "
+    "`language`, `source` and the `scores` of all filters.\n",
+}
+
+
 def dataset_card(manifest: Manifest) -> str:
     """The card, with the header that the Hugging Face Hub reads; depends on the manifest alone."""
     return "\n".join(
@@ -64,7 +126,8 @@ def dataset_card(manifest: Manifest) -> str:
 def _header(manifest: Manifest) -> Iterator[str]:
     samples = sum(manifest.splits.values())
     yield from ("---", f"pretty_name: {_quoted(manifest.name)}", "license: other", "task_categories:")
-    yield from ("- image-text-to-text", "tags:", "- webdataset", "- interleaved", "- image", "- text", "- openm3w")
+    interleaved = ("- interleaved",) if _flow(manifest) == "pages" else ()
+    yield from ("- image-text-to-text", "tags:", "- webdataset", *interleaved, "- image", "- text", "- openm3w")
     if languages := manifest.recipe.get("language", {}).get("languages"):
         yield from ("language:", *(f"- {_quoted(language)}" for language in languages))
     yield from ("size_categories:", f"- {next((name for top, name in _SIZES if samples < top), 'n>1B')}")
@@ -78,11 +141,8 @@ def _header(manifest: Manifest) -> Iterator[str]:
 def _introduction(manifest: Manifest) -> Iterator[str]:
     yield f"# {manifest.name}"
     yield ""
-    yield (
-        "Web documents with their images at their places in the text, in WebDataset tar shards. Built by OpenM3W "
-        f"{manifest.version} with the recipe `{manifest.name}` (digest `{manifest.recipe_digest}`), after the M3W data "
-        "set of the Flamingo paper (arXiv 2204.14198). The same inputs, recipe and fetched images give the same bytes."
-    )
+    said = _IS[_flow(manifest)].format(version=manifest.version, name=manifest.name, digest=manifest.recipe_digest)
+    yield f"{said} The same inputs, recipe and fetched images give the same bytes."
     yield ""
     if manifest.test_allowances:
         lifted = ", ".join(manifest.test_allowances)
@@ -99,14 +159,9 @@ def _introduction(manifest: Manifest) -> Iterator[str]:
 def _reading(manifest: Manifest) -> Iterator[str]:
     pattern = f"shards/{next(iter(_splits(manifest)), 'train')}-*.tar"
     yield "## How to read it\n"
-    yield (
-        "Any WebDataset reader will do. A sample of key `KEY` is `KEY.json` and its images `KEY.0.jpg`, `KEY.1.png` "
-        "and so on (JPEG or PNG, upright, without metadata). The JSON holds the `text` and, for each of the `images`, "
-        "its `position` (characters of the text before it), `member`, `width`, `height`, `url`, `alt` and `sha256`; "
-        "and of the page its `url`, `title`, `language`, `source` and the `scores` of all filters, so that one can be "
-        "stricter without building again. In a sample of kind `pair` the image is `KEY.jpg` and the text `KEY.txt`.\n"
-    )
-    yield f"```python\n{_READ.format(pattern=pattern)}```\n"
+    yield _HOW[_flow(manifest)]
+    read = {"pages": _READ, "pairs": _READ_PAIRS, "clips": _READ_CLIPS}[_flow(manifest)]
+    yield f"```python\n{read.format(pattern=pattern)}```\n"
     yield "`m3w inspect`, `m3w verify` and `m3w report` show it, check every byte, and say what was dropped.\n"
 
 
@@ -174,6 +229,11 @@ def _recipe(recipe: Mapping[str, Any]) -> Iterator[str]:
         if isinstance(values, Mapping):
             yield f"### {table}\n"
             yield from _table(("key", "value"), [[_code(key), _code(_quoted(value))] for key, value in values.items()])
+
+
+def _flow(manifest: Manifest) -> str:
+    flow: str = manifest.recipe.get("flow", "pages")
+    return flow
 
 
 def _splits(manifest: Manifest) -> list[str]:

@@ -151,36 +151,39 @@ def report(
 def inspect(
     shards: Annotated[list[str], typer.Argument(help="A data set, a folder of shards, or tar files.")],
     sample: Annotated[str, typer.Option(help="Show one document: its key, or its number from 0.")] = "",
-    images: Annotated[str, typer.Option(help="With --sample: save its images in this folder.")] = "",
+    images: Annotated[str, typer.Option(help="With --sample: save its images or frames in this folder.")] = "",
     html: Annotated[str, typer.Option(help="Write a page with documents and their pictures to this file.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="With --html: how many documents.")] = 50,
+    sheet: Annotated[str, typer.Option(help="Write a contact sheet (PNG) of some samples to this file.")] = "",
+    count: Annotated[int, typer.Option(min=1, max=200, help="With --sheet: how many, spread over all.")] = 24,
     as_json: Json = False,
 ) -> None:
-    """What is in these shards: totals and histograms, one document, or a page to look at.
+    """What is in these shards: totals and histograms, one document, a page to look at, or a contact sheet.
 
     Exit code 1 if a data set is not finished, or shards or samples of it are missing.
     """
-    from pipelines.inspect import (
-        not_there,
-        print_summary,
-        sample_as_json,
-        show_sample,
-        summarise,
-        summary_json,
-        write_html,
-    )
+    from pipelines.inspect import not_there, print_summary, summarise, summary_json, write_html, write_sheet
+    from pipelines.sample_view import sample_as_json, show_sample
     from pipelines.shard_files import printable
 
     if images and not sample:
         raise ValueError("--images saves the images of one document: give --sample too")
-    if html and (sample or as_json):
-        raise ValueError(f"--html cannot be given together with {'--sample' if sample else '--json'}")
+    given = [("--html", html), ("--sheet", sheet), ("--sample", sample), ("--json", as_json and not sample)]
+    ways = [option for option, value in given if value]
+    if len(ways) > 1:
+        raise ValueError(f"{ways[0]} cannot be given together with {ways[1]}")
     if sample:
         print((sample_as_json if as_json else show_sample)(shards, sample, images or None))
         problems = not_there(shards)
     elif html:
         shown = write_html(shards, html, limit)
         print(f"{html}: {shown} documents")
+        problems = not_there(shards)
+    elif sheet:
+        shows, lacking = write_sheet(shards, sheet, count)
+        print(f"{sheet}: {shows}")
+        if lacking:
+            print(f"m3w: {lacking}", file=sys.stderr)
         problems = not_there(shards)
     else:
         summary = summarise(shards)

@@ -5,7 +5,7 @@ which costs a tenth of nested columns here. Every key is 32 hex digits (`schemas
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter, methodcaller
 from typing import Any, NamedTuple
@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 from schemas.keys import digest
 
 
-class PageFact(NamedTuple):
-    """A page that passed every filter so far; its text stands in a pack."""
+class DocumentFact(NamedTuple):
+    """A document that passed every filter so far; its text stands in a pack."""
 
+    kind: str
+    """ "page", "pair", "video" or "clip"."""
     key: str
     """Of the document, `schemas.keys.page_key`."""
     url: str
@@ -36,18 +38,21 @@ class PageFact(NamedTuple):
     pack_length: int
     words: int
     images: str
-    """JSON list of [image number in the document, url, declared width, declared height]."""
+    """JSON list of [image number in the document, url, declared width, declared height]; of a video: its own address,
+    then those of its subtitles."""
     image_count: int
 
     def uses(self) -> list[list[Any]]:
         uses: list[list[Any]] = json.loads(self.images)
         return uses
 
-    def with_uses(self, uses: list[list[Any]]) -> "PageFact":
+    def with_uses(self, uses: list[list[Any]]) -> "DocumentFact":
         return self._replace(images=to_json(uses), image_count=len(uses))
 
     def image_set(self) -> str:
-        """Key of the set of the addresses of its images."""
+        """Key of the set of the addresses of its images; that of no images is equal to no other."""
+        if not self.image_count:
+            return digest("no images", self.key)
         return digest("images", *sorted({use[1] for use in self.uses()}))
 
 
@@ -198,7 +203,7 @@ class SampleFact(NamedTuple):
     bytes: int
     """About what it takes in a shard: text and members."""
     images: str
-    """JSON list of [image number in the document, row of the ledger]."""
+    """JSON list of [image number in the document, row of the ledger]; of a clip: as in CLIPS."""
     image_count: int
 
 
@@ -213,11 +218,16 @@ class FactSet:
     """The key of a row by which it is split into partitions, and by which its first reader groups it."""
 
 
-PAGES = FactSet("pages", PageFact, attrgetter("url_key"))
-PAGES_BY_TEXT = FactSet("pages_by_text", PageFact, attrgetter("text_digest"))
-PAGES_UNIQUE = FactSet("pages_unique", PageFact, attrgetter("key"))
-PAGES_BY_IMAGES = FactSet("pages_by_images", PageFact, methodcaller("image_set"))
-PAGES_SELECTED = FactSet("pages_selected", PageFact, attrgetter("key"))
+PAGES = FactSet("pages", DocumentFact, attrgetter("url_key"))
+PAIRS = FactSet("pairs", DocumentFact, attrgetter("key"))
+PAIRS_COMMON = FactSet("pairs_common", DocumentFact, attrgetter("key"))
+VIDEOS = FactSet("videos", DocumentFact, attrgetter("url_key"))
+DOCUMENTS: Mapping[str, FactSet] = {"page": PAGES, "pair": PAIRS, "video": VIDEOS}
+"""Where the scan puts documents, by their kind."""
+PAGES_BY_TEXT = FactSet("pages_by_text", DocumentFact, attrgetter("text_digest"))
+PAGES_UNIQUE = FactSet("pages_unique", DocumentFact, attrgetter("key"))
+PAGES_BY_IMAGES = FactSet("pages_by_images", DocumentFact, methodcaller("image_set"))
+PAGES_SELECTED = FactSet("pages_selected", DocumentFact, attrgetter("key"))
 MEDIA = FactSet("media", MediaFact, attrgetter("url_key"))
 USES = FactSet("uses", UseFact, attrgetter("url_key"))
 USES_KEPT = FactSet("uses_kept", UseFact, attrgetter("page"))
@@ -228,6 +238,10 @@ URLS = FactSet("urls", UrlFact, attrgetter("url_key"))
 USES_STORED = FactSet("uses_stored", StoredUse, attrgetter("sha256"))
 USES_UNIQUE = FactSet("uses_unique", StoredUse, attrgetter("page"))
 IMAGES = FactSet("images", ImageFact, attrgetter("sha256"))
+VIDEOS_FOUND = FactSet("videos_found", DocumentFact, attrgetter("key"))
+"""With rows of the ledger in `images`: [number, row]."""
+CLIPS = FactSet("clips", DocumentFact, attrgetter("url_key"))
+"""With places of frames in `images`: [pack, offset, length]; their key is of the frames' bytes."""
 SAMPLES = FactSet("samples", SampleFact, attrgetter("key"))
 SHARDS = FactSet("shards", SampleFact, attrgetter("key"))
 

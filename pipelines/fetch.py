@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from hashlib import sha256
 from typing import Any
 
 from dedup.transforms import Group
@@ -24,6 +25,7 @@ from pipelines.store import paths
 from pipelines.store.facts import read_rows
 from pipelines.store.media import MediaStore, Recorder
 from pipelines.store.work import Work
+from pipelines.video.sniff import sniff_subtitles, sniff_video
 from pipelines.web.client import Client
 from pipelines.web.config import Agent, TestAllowances
 from pipelines.web.lane import fetch_lanes, lane_of
@@ -65,7 +67,7 @@ class Buckets:
 
 def plan_shuffle(recipe: Recipe, web: Web, buckets: Buckets) -> Shuffle:
     """What is left to do for each wanted address: rows of TODO, in units."""
-    settings = image_settings(recipe)
+    settings = media_settings(recipe)
     retries = recipe.fetch.max_tries
     return Shuffle(
         "fetch_plan",
@@ -75,9 +77,9 @@ def plan_shuffle(recipe: Recipe, web: Web, buckets: Buckets) -> Shuffle:
     )
 
 
-def image_settings(recipe: Recipe) -> str:
-    """Digest of all that decides how an image is decoded, encoded and scored."""
-    return settings_digest(recipe.media, recipe.image_safety.scorer)
+def media_settings(recipe: Recipe) -> str:
+    """Digest of all that decides how an image is decoded, encoded and scored; videos are kept as they came."""
+    return "as it came" if recipe.flow == "clips" else settings_digest(recipe.media, recipe.image_safety.scorer)
 
 
 @lru_cache(maxsize=1)
@@ -151,8 +153,8 @@ class _Fetch:
         web: Web,
     ) -> None:
         self.todo, self.inputs, self.shared, self.own, self.recipe, self.web = todo, inputs, shared, own, recipe, web
-        self.settings = image_settings(recipe)
-        self.scorer = load_scorer(recipe.image_safety.scorer)
+        self.settings = media_settings(recipe)
+        self.scorer = None if recipe.flow == "clips" else load_scorer(recipe.image_safety.scorer)
         self.blocklist = load_blocklist(recipe.blocklist)
         self.heart = Heartbeat(work.progress("fetch", unit))
         self.seen = 0
@@ -210,6 +212,8 @@ class _Fetch:
 
     def row(self, todo: TodoFact, data: bytes, recorder: Recorder, keep: bool) -> LedgerRow:
         """Checks, hashes, scores and encodes an image in one decode; stores what cannot be made again."""
+        if self.recipe.flow == "clips":
+            return self.file_row(todo, data, recorder, keep)
         made = prepare(data, self.recipe.media, self.scorer, self.blocklist)
         if isinstance(made, Rejected):
             row = failure(todo, made.reason, made.detail)
@@ -225,6 +229,33 @@ class _Fetch:
         return image_row(todo, made, self.settings)._replace(
             name=name, offset=offset, length=length, member_pack=member_pack, member_offset=member_offset
         )
+
+    def file_row(self, todo: TodoFact, data: bytes, recorder: Recorder, keep: bool) -> LedgerRow:
+        """A video or a file of subtitles, as it came."""
+        state = sha256(data)
+        if listed := self.blocklist.listed_digest(data, state.digest()):
+            return failure(todo, "blocked_hash", listed)
+        if not (kind := file_kind(data)):
+            return failure(todo, "not_a_video", f"{len(data)} bytes that begin with {data[:8]!r}")
+        name, offset, length = todo.name, todo.offset, todo.length
+        if keep:
+            name, offset = recorder.keep(f"{state.hexdigest()}.{kind}", data)
+            length = len(data)
+        return _empty_row(todo)._replace(
+            outcome="ok",
+            bytes=len(data),
+            format=kind,
+            sha256=state.hexdigest(),
+            settings=self.settings,
+            name=name,
+            offset=offset,
+            length=length,
+        )
+
+
+def file_kind(data: bytes) -> str:
+    """The container of a video or the format of subtitles, by content; empty for anything else."""
+    return sniff_video(data[:4096]) or sniff_subtitles(data[:4096])
 
 
 def image_row(todo: TodoFact, made: Prepared, settings: str) -> LedgerRow:

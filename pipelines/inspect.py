@@ -1,7 +1,9 @@
-"""`m3w inspect`: what is in shards, as totals and histograms, as one document, or as a page to read."""
+"""`m3w inspect`: what is in shards, as totals and histograms, as a page to read, or as a contact sheet.
+
+One document as text is `pipelines.sample_view`.
+"""
 
 import json
-import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,29 +16,30 @@ from rich.table import Table
 from rich.text import Text as Line
 
 from dedup.urls import registered_domain
+from pipelines.contact_sheet import entry, sheet
+from pipelines.fonts import Fonts
 from pipelines.page_view import Shown, page, shown
+from pipelines.previews import counted, kinds_in_words
 from pipelines.report import largest_first, report_of, size
-from pipelines.shard_files import (
-    DamageError,
-    DataSetError,
-    ShardFiles,
-    all_shards,
-    find_shards,
-    manifest_of,
-    printable,
-)
+from pipelines.samples import counts_of, samples_of, spread
+from pipelines.shard_files import DamageError, DataSetError, ShardFiles, find_shards, manifest_of, printable
 from pipelines.store import paths
-from schemas.document import Document, Image, Text
-from schemas.shard import Sample, ShardError, read_shard, sample_json
+from schemas.document import Document, Image
 from schemas.strict import to_plain
 
 EDGES: Mapping[str, tuple[int, ...]] = {
     "images per document": (0, 1, 2, 3, 4, 6, 8, 11, 16, 31, 61),
     "words per document": (0, 1, 50, 100, 200, 500, 1000, 2000, 5000, 10_000),
+    "words per text": (0, 1, 2, 3, 5, 8, 12, 16, 24, 32, 64, 128, 256),
+    "frames per clip": (0, 1, 2, 4, 8, 9, 16, 17, 32, 64, 128),
+    "seconds per clip": (0, 1, 2, 3, 5, 8, 12, 20, 30, 60, 120, 300),
     "image width": (0, 64, 128, 256, 384, 512, 768, 1024, 1536, 2048, 4096),
     "image height": (0, 64, 128, 256, 384, 512, 768, 1024, 1536, 2048, 4096),
+    "frame width": (0, 64, 128, 192, 256, 320, 384, 512, 640, 768, 1024, 2048),
+    "frame height": (0, 64, 128, 192, 256, 320, 384, 512, 640, 768, 1024, 2048),
 }
-"""Least value of each bar of the histograms; widths and heights in pixels."""
+"""Least value of each bar of the histograms; widths and heights in pixels. "Per document" is of pages, "per text" of
+pairs and clips. Seconds are cut to whole ones."""
 
 DOMAINS_LISTED = 100
 BAR_WIDTH = 16
@@ -54,6 +57,11 @@ class Summary:
     samples: int
     images: int
     videos: int
+    """Clips: two of one video are two."""
+    frames: int
+    """Of all clips."""
+    seconds: float
+    """Length of all clips together."""
     words: int
     """Whitespace-separated words of the texts."""
     splits: Mapping[str, int]
@@ -64,11 +72,12 @@ class Summary:
     formats: Mapping[str, int]
     """Images by the extension of their member."""
     domains: int
-    """Different registered domains of the documents."""
+    """Different registered domains, of the page of a pair or clip where that is known."""
     top_domains: Mapping[str, int]
     """Samples by registered domain, the hundred largest."""
     histograms: Mapping[str, Mapping[str, int]]
-    """By name, then number by range, from the first that holds any to the last: {"image width": {"64-127": 3}}."""
+    """By name, then number by range, from the first that holds any to the last: {"image width": {"64-127": 3}}.
+    Only those of what there is."""
     problems: tuple[str, ...]
     """What shows that not all is there; `m3w verify` finds more. Empty if nothing does."""
 
@@ -82,44 +91,37 @@ class _Counts:
     domains: Counter[str] = field(default_factory=Counter)
     images: int = 0
     videos: int = 0
+    frames: int = 0
+    seconds: float = 0.0
     words: int = 0
     bars: dict[str, Counter[int]] = field(default_factory=lambda: {name: Counter() for name in EDGES})
 
-    def bar(self, name: str, value: int) -> None:
+    def bar(self, name: str, value: float) -> None:
         self.bars[name][bisect_right(EDGES[name], value) - 1] += 1
 
     def add(self, document: Document) -> None:
-        images, words = document.images, len(document.text.split())
+        words = len(document.text.split())
         self.splits[document.split] += 1
         self.kinds[document.kind] += 1
         self.languages[document.language] += 1
-        self.domains[registered_domain(document.url)] += 1
-        self.images += len(images)
-        self.videos += len(document.media) - len(images)
+        self.domains[registered_domain(document.page_url or document.url)] += 1
         self.words += words
-        self.bar("images per document", len(images))
-        self.bar("words per document", words)
-        for image in images:
-            self.formats[image.member.rsplit(".", 1)[-1]] += 1
-            self.bar("image width", max(image.width, 0))
-            self.bar("image height", max(image.height, 0))
-
-
-def samples_of(shards: Sequence[str]) -> Iterator[tuple[str, Sample]]:
-    """(path of the shard, sample) of all samples, in order.
-
-    Raises:
-        DamageError, ShardError: a shard is damaged; the message names it.
-    """
-    for shard in shards:
-        try:
-            with paths.open_read(shard) as stream:
-                for sample in read_shard(stream):
-                    yield shard, sample
-        except ShardError as error:
-            raise ShardError(f"{shard}: {error}; m3w verify says more") from error
-        except OSError as error:
-            raise DamageError(f"{shard}: cannot be read: {error.strerror or error}") from error
+        if document.kind == "page":
+            self.bar("images per document", len(document.images))
+        self.bar("words per document" if document.kind == "page" else "words per text", words)
+        for media in document.media:
+            if isinstance(media, Image):
+                self.images += 1
+                self.formats[media.member.rsplit(".", 1)[-1]] += 1
+            else:
+                self.videos += 1
+                self.frames += len(media.members)
+                self.seconds += media.end - media.start
+                self.bar("frames per clip", len(media.members))
+                self.bar("seconds per clip", max(media.end - media.start, 0))
+            what = "image" if isinstance(media, Image) else "frame"
+            self.bar(f"{what} width", max(media.width, 0))
+            self.bar(f"{what} height", max(media.height, 0))
 
 
 # --- totals and histograms -------------------------------------------------------------------------------------------
@@ -144,6 +146,8 @@ def summarise(names: Sequence[str]) -> Summary:
         samples=counts.kinds.total(),
         images=counts.images,
         videos=counts.videos,
+        frames=counts.frames,
+        seconds=round(counts.seconds, 3),
         words=counts.words,
         splits=largest_first(counts.splits),
         kinds=largest_first(counts.kinds),
@@ -151,7 +155,7 @@ def summarise(names: Sequence[str]) -> Summary:
         formats=largest_first(counts.formats),
         domains=len(counts.domains),
         top_domains=dict(islice(largest_first(counts.domains).items(), DOMAINS_LISTED)),
-        histograms={name: _histogram(EDGES[name], bars) for name, bars in counts.bars.items()},
+        histograms={name: _histogram(EDGES[name], bars) for name, bars in counts.bars.items() if bars},
         problems=tuple(what for files in found for what in _not_there(files, read)),
     )
 
@@ -186,8 +190,6 @@ def _not_there(files: ShardFiles, read: Mapping[str, int] | None) -> Iterator[st
 
 def _histogram(edges: Sequence[int], bars: Mapping[int, int]) -> dict[str, int]:
     """Numbers by range, from the first range that holds something to the last."""
-    if not bars:
-        return {}
     labels = [str(low) if high == low + 1 else f"{low}-{high - 1}" for low, high in pairwise(edges)]
     labels.append(f"{edges[-1]}+")
     return {labels[number]: bars.get(number, 0) for number in range(min(bars), max(bars) + 1)}
@@ -218,14 +220,18 @@ def _totals(summary: Summary) -> Iterator[tuple[str, str]]:
     def listed(counts: Mapping[str, int]) -> str:
         return ", ".join(f"{printable(name) or '(none)'} {count:,}" for name, count in counts.items())
 
-    each = f", {summary.words / summary.samples:,.0f} a document" if summary.samples else ""
+    def each(count: int, form: str) -> str:
+        """The mean of a document, where one is not as the other by its kind."""
+        of = "text" if "page" not in summary.kinds else "document"
+        return f", {count / summary.samples:,{form}} a {of}" if summary.samples else ""
+
     kinds = f"  ({listed(summary.kinds)}; {listed(summary.splits)})" if summary.samples else ""
     yield "samples", f"{summary.samples:,}{kinds}"
     if summary.images:
-        yield "images", f"{summary.images:,}, {summary.images / max(summary.samples, 1):.1f} a document"
+        yield "images", f"{summary.images:,}{each(summary.images, '.1f') if 'page' in summary.kinds else ''}"
     if summary.videos:
-        yield "videos", f"{summary.videos:,}"
-    yield "words", f"{summary.words:,}{each}"
+        yield "clips", f"{summary.videos:,}, {counted(summary.frames, 'frame')}, {summary.seconds:,.1f} s"
+    yield "words", f"{summary.words:,}{each(summary.words, '.0f')}"
     yield "shards", f"{summary.shards:,}, {size(summary.bytes)}"
 
 
@@ -245,83 +251,6 @@ def _chart(name: str, bars: Mapping[str, int], console: Console) -> Group:
     return Group(Line(name, "bold cyan"), table)
 
 
-# --- one document ----------------------------------------------------------------------------------------------------
-
-
-def show_sample(names: Sequence[str], which: str, save_images_to: str | None = None) -> str:
-    """One document as text, with a line in brackets where each image stands.
-
-    Args:
-        names: data sets, folders, tar files or patterns.
-        which: a sample's key (32 hex digits, or the first few), or its number from 0.
-        save_images_to: folder for its images; None saves none.
-
-    Raises:
-        DataSetError: there is no such sample.
-    """
-    shard, sample = _find(all_shards(names), which)
-    lines = [*_head(shard, sample.document), "", *_body(sample.document)]
-    if save_images_to is not None:
-        lines += ["", *(f"saved {path}" for path in _save(sample, Path(save_images_to)))]
-    return printable("\n".join(lines))
-
-
-def sample_as_json(names: Sequence[str], which: str, save_images_to: str | None = None) -> str:
-    """The same document as the JSON that its shard holds, and its images saved."""
-    _, sample = _find(all_shards(names), which)
-    if save_images_to is not None:
-        list(_save(sample, Path(save_images_to)))
-    return json.dumps(sample_json(sample.document), indent=1, ensure_ascii=False)
-
-
-def _find(shards: Sequence[str], which: str) -> tuple[str, Sample]:
-    number = int(which) if which.isdecimal() and len(which) < 9 else -1
-    count = 0
-    for shard, sample in samples_of(shards):
-        if number == count or (number < 0 and sample.document.key.startswith(which)):
-            return shard, sample
-        count += 1
-    what = f"no sample number {number}: there are {count}" if number >= 0 else f"no sample with the key {which!r}"
-    raise DataSetError(f"{what}, in {len(shards)} shards")
-
-
-def _head(shard: str, document: Document) -> Iterator[str]:
-    source = document.source
-    yield f"key       {document.key}  in {shard}"
-    yield f"url       {document.url}"
-    yield f"title     {document.title}"
-    yield f"kind      {document.kind}, split {document.split or '(none)'}, language {document.language or '(none)'}"
-    yield f"source    {source.file} at {source.offset}, {source.length} bytes, {source.date or 'no date'}"
-    yield f"scores    {', '.join(f'{name} {value:g}' for name, value in document.scores.items()) or '(none)'}"
-    yield f"size      {len(document.text.split())} words, {len(document.images)} images"
-
-
-def _body(document: Document) -> Iterator[str]:
-    number = 0
-    for slot in document.slots:
-        if isinstance(slot, Text):
-            yield slot.text.strip("\n")
-            continue
-        if isinstance(slot, Image):
-            form, alt = slot.member.rsplit(".", 1)[-1], json.dumps(slot.alt, ensure_ascii=False)
-            yield f"[image {number}: {slot.width}x{slot.height} {form} {alt} {slot.url}]"
-        else:
-            length = f"{slot.start:g}-{slot.end:g} s, {len(slot.times)} frames"
-            yield f"[video {number}: {slot.width}x{slot.height} {length} {slot.url}]"
-        number += 1
-
-
-def _save(sample: Sample, folder: Path) -> Iterator[Path]:
-    """Writes the media as KEY.N.jpg, ...; the names are ours, because those in a foreign shard could be paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    key = re.sub(r"\W", "_", sample.document.key)
-    for number, (name, data) in enumerate(sorted(sample.members.items())):
-        extension = name.rsplit(".", 1)[-1]
-        path = folder / f"{key}.{number}.{extension if extension in ('jpg', 'png') else 'bin'}"
-        path.write_bytes(data)
-        yield path
-
-
 # --- a page to read --------------------------------------------------------------------------------------------------
 
 
@@ -336,7 +265,28 @@ def write_html(names: Sequence[str], out_file: str, limit: int) -> int:
         except (DataSetError, DamageError):  # shards can be looked at before the build is done
             manifest = None
     documents: list[Shown] = [shown(shard, sample) for shard, sample in islice(samples_of(shards), limit)]
-    title = Path(found[0].folder).name if len(found) == 1 and found[0].folder else f"{len(shards)} shards"
-    text = page(title, documents, len(shards), report_of(manifest) if manifest else None)
+    text = page(_title(found), documents, len(shards), report_of(manifest) if manifest else None)
     paths.publish(out_file, text.encode("utf-8", "replace"))
     return len(documents)
+
+
+def write_sheet(names: Sequence[str], out_file: str, count: int) -> tuple[str, str]:
+    """Writes a contact sheet of up to `count` samples, spread evenly over the shards, as PNG.
+
+    Returns:
+        What it shows, and which of the characters no font of this machine has ("" if there are none), for a person.
+    """
+    found = find_shards(names)
+    counts = counts_of(found)
+    entries = [entry(sample) for _, sample in spread(counts, count)]
+    shards = counted(len(counts), "shard")
+    shows = f"{len(entries)} of {kinds_in_words([one.document for one in entries], sum(counts.values()))}"
+    made = sheet(_title(found), f"{shows}, spread evenly over {shards}", entries, Fonts())
+    paths.publish(out_file, made.png)
+    return shows, made.lacking
+
+
+def _title(found: Sequence[ShardFiles]) -> str:
+    if len(found) == 1 and found[0].folder:
+        return Path(found[0].folder).name
+    return counted(sum(len(files.shards) for files in found), "shard")

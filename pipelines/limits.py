@@ -21,6 +21,33 @@ class ImageFrequencyConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RareWordsConfig:
+    """Recipe table [rare_words]."""
+
+    max_ngrams: int
+    """Words and pairs of words that are not rare: so many, the most frequent; 0: the rule is off."""
+    min_count: int
+    """Times that one must stand in the input not to be rare however few there are; 1 or more."""
+
+    def __post_init__(self) -> None:
+        if self.max_ngrams < 0:
+            raise ValueError(f"max_ngrams: {self.max_ngrams}, must be 0 or more")
+        if self.min_count < 1:
+            raise ValueError(f"min_count: {self.min_count}, must be 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionFrequencyConfig:
+    """Recipe table [caption_frequency]."""
+
+    max_images: int
+    """Images that one text may stand with in the whole input, 1 or more; beyond, all its pairs go."""
+
+    def __post_init__(self) -> None:
+        _at_least(1, self, ("max_images",))
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImagesLeftConfig:
     """Recipe table [images_left]."""
 

@@ -14,11 +14,27 @@ from pipelines.filters.language import identify_language
 from pipelines.filters.opt_out import respect_opt_out
 from pipelines.filters.page_url import check_page_url
 from pipelines.filters.text_safety import text_safety
-from pipelines.recipe import Recipe
+from pipelines.flow import Flow
+from pipelines.recipe import PageRecipe
+from pipelines.select import page_shuffles
 from pipelines.stage import Stage
+from pipelines.write import image_shuffles
+from schemas.document import Document
+from schemas.keys import page_key
 
 
-def page_stages(recipe: Recipe) -> list[Stage]:
+def flow(recipe: PageRecipe) -> Flow:
+    """The whole way: through the stages below, then the shuffles of select and of write."""
+    return Flow(
+        kind="page",
+        stages=page_stages(recipe),
+        key=key_of,
+        select=page_shuffles(recipe),
+        write=image_shuffles(recipe, "page", recipe.images_left.min_images, recipe.extract.max_images),
+    )
+
+
+def page_stages(recipe: PageRecipe) -> list[Stage]:
     """From a page as it came over the wire to a document of text and images in reading order."""
     return [
         Stage("page_url", check_page_url, recipe.page_url),
@@ -31,3 +47,7 @@ def page_stages(recipe: Recipe) -> list[Stage]:
         Stage("gopher_repetition", gopher_repetition, recipe.gopher_repetition),
         Stage("text_safety", text_safety, recipe.text_safety),
     ]
+
+
+def key_of(page: Document) -> str:
+    return page_key(page.url, page.text)

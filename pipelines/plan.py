@@ -11,7 +11,7 @@ from pipelines.filters.language import load_model
 from pipelines.filters.page_url import load_domains
 from pipelines.media.blocklist import load_blocklist
 from pipelines.media.safety import check_installed
-from pipelines.recipe import Recipe, differences, values
+from pipelines.recipe import PairRecipe, Recipe, differences, values
 from pipelines.sources.html_folder import FolderFile, files_in
 from pipelines.sources.units import Unit
 from pipelines.store import paths
@@ -114,7 +114,10 @@ def check_models(recipe: Recipe) -> None:
 def describe_lists(recipe: Recipe) -> Iterator[Input]:
     """Size and digest of each list that the recipe names, after reading it once to see that it can be used."""
     blocklist = recipe.blocklist
-    domains = [path for path in (recipe.page_url.blocked_domains, recipe.image_url.blocked_domains) if path]
+    named = [recipe.page_url.blocked_domains, recipe.image_url.blocked_domains]
+    if isinstance(recipe, PairRecipe):
+        named.append(recipe.site_list.allowed_domains_file)
+    domains = [path for path in named if path]
     try:
         load_blocklist(blocklist.digest_files, blocklist.phash_files, blocklist.phash_distance)
         for path in domains:
@@ -124,7 +127,8 @@ def describe_lists(recipe: Recipe) -> Iterator[Input]:
             yield Input(name=path, bytes=size, sha256=digest)
     except (OSError, ValueError) as error:
         raise PlanError(
-            f"recipe {recipe.name}: a list of [page_url], [image_url] or [blocklist] cannot be read: {error}"
+            f"recipe {recipe.name}: a list of [page_url], [image_url], [site_list] or [blocklist] cannot be read: "
+            f"{error}"
         ) from error
 
 

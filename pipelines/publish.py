@@ -9,6 +9,7 @@ from pipelines.accounting import Funnel, dead_letter_files
 from pipelines.card import dataset_card
 from pipelines.plan import Plan
 from pipelines.recipe import Recipe, recipe_digest
+from pipelines.report import report_of
 from pipelines.store import paths
 from pipelines.store.facts import digest_of
 from pipelines.store.work import Work
@@ -58,11 +59,7 @@ def publish_text(output: str, name: str, text: str) -> None:
 
 def report_json(manifest: Manifest) -> str:
     """report.json: the funnel and totals, for people and scripts."""
-    totals = {
-        name: sum(getattr(shard, name) for shard in manifest.shards) for name in ("samples", "images", "words", "bytes")
-    }
-    report = {"name": manifest.name, "totals": totals, "splits": manifest.splits, "funnel": manifest.funnel}
-    return json.dumps(to_plain(report), indent=1) + "\n"
+    return json.dumps(to_plain(report_of(manifest)), indent=1) + "\n"
 
 
 def publish_dead_letters(work: Work, output: str) -> None:

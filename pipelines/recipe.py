@@ -1,7 +1,11 @@
 """Recipes: every threshold of a build in one TOML file, one table for each stage, read strictly.
 
+A recipe's `flow` says what it makes, and with that which tables it has: "pages", interleaved web pages; "pairs", images
+with a caption; "clips", stretches of videos with a text.
+
 A recipe may say `extends = "m3w"` (or the path of another recipe, seen from its own folder) and give only what
-differs. The shipped recipes give every value, so that no threshold lives in code.
+differs. The shipped recipes give every value, so that no threshold lives in code. Of a recipe of another flow it takes
+the tables that both have.
 """
 
 import tomllib
@@ -14,8 +18,14 @@ from typing import Any
 
 from pipelines.extract.charset import CharsetConfig
 from pipelines.extract.config import ExtractConfig
+from pipelines.extract.page_videos import FindVideosConfig
 from pipelines.extract.parse import ParseConfig
 from pipelines.facts import to_json
+from pipelines.filters.caption_boilerplate import CaptionBoilerplateConfig
+from pipelines.filters.caption_dates_places import DatesPlacesConfig
+from pipelines.filters.caption_length import CaptionLengthConfig
+from pipelines.filters.caption_quality import CaptionQualityConfig
+from pipelines.filters.caption_text import CleanCaptionConfig
 from pipelines.filters.gopher_quality import GopherQualityConfig
 from pipelines.filters.gopher_repetition import GopherRepetitionConfig
 from pipelines.filters.image_url import ImageUrlConfig
@@ -23,11 +33,22 @@ from pipelines.filters.images import ImageFilterConfig, ImageSafetyConfig
 from pipelines.filters.language import LanguageConfig
 from pipelines.filters.opt_out import OptOutConfig
 from pipelines.filters.page_url import PageUrlConfig
+from pipelines.filters.pair_text import PairTextConfig
+from pipelines.filters.site_list import SiteListConfig
 from pipelines.filters.text_safety import TextSafetyConfig
-from pipelines.limits import BlocklistConfig, ImageFrequencyConfig, ImagesLeftConfig, ShardsConfig, SplitConfig
+from pipelines.limits import (
+    BlocklistConfig,
+    CaptionFrequencyConfig,
+    ImageFrequencyConfig,
+    ImagesLeftConfig,
+    RareWordsConfig,
+    ShardsConfig,
+    SplitConfig,
+)
 from pipelines.media.decode import DECODABLE
 from pipelines.media.prepare import MediaConfig
 from pipelines.sources.config import SourceConfig
+from pipelines.video.config import ClipConfig, ClipTextConfig, FramesConfig, SceneConfig, VideoProbeConfig
 from pipelines.web.config import FetchConfig
 from schemas.strict import StrictError, field_types, from_plain, to_plain
 
@@ -38,9 +59,10 @@ class RecipeError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All tables of a recipe, in the order in which their stages run."""
+    """What the recipes of all flows have: the tables of what reads a crawl, and of what fetches, judges and writes."""
 
     name: str
+    flow: str
     source: SourceConfig
     page_url: PageUrlConfig
     decode: CharsetConfig
@@ -48,12 +70,9 @@ class Recipe:
     opt_out: OptOutConfig
     extract: ExtractConfig
     language: LanguageConfig
-    gopher_quality: GopherQualityConfig
-    gopher_repetition: GopherRepetitionConfig
     text_safety: TextSafetyConfig
     image_frequency: ImageFrequencyConfig
     image_url: ImageUrlConfig
-    images_left: ImagesLeftConfig
     fetch: FetchConfig
     blocklist: BlocklistConfig
     media: MediaConfig
@@ -65,6 +84,49 @@ class Recipe:
     def __post_init__(self) -> None:
         if unknown := set(self.image_filter.formats) - set(DECODABLE):
             raise ValueError(f"image_filter.formats: {min(unknown)!r} is not one of {', '.join(DECODABLE)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageRecipe(Recipe):
+    """A recipe of interleaved web pages."""
+
+    gopher_quality: GopherQualityConfig
+    gopher_repetition: GopherRepetitionConfig
+    images_left: ImagesLeftConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairRecipe(Recipe):
+    """A recipe of image-text pairs."""
+
+    pair_text: PairTextConfig
+    site_list: SiteListConfig
+    clean_caption: CleanCaptionConfig
+    caption_boilerplate: CaptionBoilerplateConfig
+    dates_places: DatesPlacesConfig
+    caption_length: CaptionLengthConfig
+    caption_quality: CaptionQualityConfig
+    rare_words: RareWordsConfig
+    caption_frequency: CaptionFrequencyConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoRecipe(Recipe):
+    """A recipe of video-text clips."""
+
+    find_videos: FindVideosConfig
+    video: VideoProbeConfig
+    scenes: SceneConfig
+    clips: ClipConfig
+    frames: FramesConfig
+    clip_text: ClipTextConfig
+    clean_caption: CleanCaptionConfig
+    caption_boilerplate: CaptionBoilerplateConfig
+    dates_places: DatesPlacesConfig
+    caption_length: CaptionLengthConfig
+
+
+FLOWS: Mapping[str, type] = {"pages": PageRecipe, "pairs": PairRecipe, "clips": VideoRecipe}
 
 
 def shipped() -> list[str]:
@@ -80,9 +142,17 @@ def load_recipe(name: str) -> Recipe:
     """
     where, tables = _tables(name, ())
     try:
-        return from_plain(Recipe, {**tables, "name": Path(name).stem}, where)
+        recipe: Recipe = from_plain(_flow(tables, where), {**tables, "name": Path(name).stem}, where)
     except StrictError as error:
         raise RecipeError(str(error)) from error
+    return recipe
+
+
+def _flow(tables: Mapping[str, Any], where: str) -> type:
+    flow = tables.get("flow")
+    if not isinstance(flow, str) or flow not in FLOWS:
+        raise RecipeError(f'{where}: flow is {flow!r}; give one of {", ".join(FLOWS)}, or `extends = "m3w"`')
+    return FLOWS[flow]
 
 
 def _tables(name: str, below: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
@@ -110,6 +180,9 @@ def _tables(name: str, below: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
         if base not in shipped():
             base = str(Path(name).parent / base)
         merged = _tables(base, (*below, name))[1]
+        if isinstance(flow := own.get("flow"), str) and flow in FLOWS and flow != merged.get("flow"):
+            # What the other flow has besides (rules on the prose of pages, say) is nothing to this one.
+            merged = {table: keys for table, keys in merged.items() if table in field_types(FLOWS[flow])}
     for table, values in own.items():
         old = merged.get(table)
         merged[table] = {**old, **values} if isinstance(old, Mapping) and isinstance(values, Mapping) else values
@@ -146,12 +219,10 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[
 
 def to_toml(recipe: Recipe) -> str:
     """The resolved recipe as a TOML file that `load_recipe` reads."""
-    lines = []
-    for table in field_types(Recipe):
-        if table != "name":
-            lines.append(f"[{table}]")
-            lines += [f"{key} = {_toml_value(value)}" for key, value in values(recipe)[table].items()]
-            lines.append("")
+    lines = [f"flow = {_toml_value(recipe.flow)}", ""]
+    for table, keys in values(recipe).items():
+        if isinstance(keys, Mapping):
+            lines += [f"[{table}]", *(f"{key} = {_toml_value(value)}" for key, value in keys.items()), ""]
     return "\n".join(lines)
 
 

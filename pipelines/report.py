@@ -21,16 +21,19 @@ KINDS = {
     "record": "records of the input",
     "media": "images in the input",
     "page": "pages",
+    "pair": "pairs",
     "image_use": "places of images",
     "image_url": "image addresses",
     "image": "different images",
+    "video": "videos",
+    "clip": "clips",
     "sample": "samples",
 }
 """What a row of the funnel counts, in words."""
 
 K = TypeVar("K", str, tuple[str, str])
 
-TOTALS = ("samples", "images", "words", "bytes")
+TOTALS = ("samples", "images", "videos", "words", "bytes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +43,7 @@ class Report:
     name: str
     """The recipe's name."""
     totals: Mapping[str, int]
-    """Samples, images, words and bytes of the shards."""
+    """Samples, images, words and bytes of the shards; videos (clips) where there are any."""
     splits: Mapping[str, int]
     """Samples by split."""
     funnel: tuple[FunnelRow, ...]
@@ -60,6 +63,8 @@ class Rejections:
 def report_of(manifest: Manifest) -> Report:
     """The report that a manifest holds."""
     totals = {name: sum(getattr(shard, name) for shard in manifest.shards) for name in TOTALS}
+    if not totals["videos"]:
+        del totals["videos"]
     return Report(name=manifest.name, totals=totals, splits=manifest.splits, funnel=manifest.funnel)
 
 
@@ -120,12 +125,16 @@ def totals_line(report: Report) -> Text:
     """One line: what the data set holds."""
     splits = ", ".join(f"{split} {count:,}" for split, count in sorted(report.splits.items(), reverse=True))
     totals = report.totals
+    videos = totals.get("videos", 0)
+    images = f", {totals.get('images', 0):,} images" if totals.get("images", 0) or not videos else ""
     line = Text.assemble(
         " ",
         (report.name, "bold"),
         f": {totals.get('samples', 0):,} samples",
         f" ({splits})" if splits else "",
-        f", {totals.get('images', 0):,} images, {totals.get('words', 0):,} words, {size(totals.get('bytes', 0))}",
+        images,
+        f", {videos:,} clips" if videos else "",
+        f", {totals.get('words', 0):,} words, {size(totals.get('bytes', 0))}",
     )
     line.highlight_regex(r"\d[\d,.]*", "bold")
     return line

@@ -1,31 +1,32 @@
 """The scan job: a unit of the input becomes a pack of documents, facts and dead letters."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from dedup.exact import text_digest
 from dedup.urls import image_url_key, registered_domain, url_key
-from pipelines.facts import MEDIA, PAGES, MediaFact, PageFact, partition, to_json
+from pipelines.facts import DOCUMENTS, MEDIA, DocumentFact, MediaFact, partition, to_json
+from pipelines.flow import Flow
+from pipelines.rare_words import ngram_hashes, save_texts
 from pipelines.recipe import Recipe
 from pipelines.sources.inputs import read_unit
-from pipelines.sources.records import RawMedia, RawPage, Unreadable
+from pipelines.sources.records import RawMedia, RawPage, RawPair, Unreadable
 from pipelines.sources.units import Unit
 from pipelines.stage import DEAD_LETTERS, Dropped, Heartbeat, Stage, Tally, dead_letter_line, run_stages
 from pipelines.store import paths
 from pipelines.store.facts import write_rows
 from pipelines.store.work import Work
 from pipelines.web.opt_out import page_opt_out
-from schemas.document import Document, Source
-from schemas.keys import page_key
+from schemas.document import Document, Image, Source
 from schemas.rejection import DeadLetter, Rejected
 from schemas.shard import sample_json
 from schemas.strict import from_plain, to_plain
 
 
-def scan_unit(unit: dict[str, Any], work: Work, recipe: Recipe, stages: Callable[[Recipe], Sequence[Stage]]) -> None:
+def scan_unit(unit: dict[str, Any], work: Work, recipe: Recipe, flow: Callable[[Recipe], Flow]) -> None:
     """Reads a unit once and commits its pack, facts, dead letters and counts; does nothing if that was done before.
 
     Everything it writes is a function of the unit and the recipe, under names made of the unit: two attempts at once
@@ -34,18 +35,19 @@ def scan_unit(unit: dict[str, Any], work: Work, recipe: Recipe, stages: Callable
     part = from_plain(Unit, unit, "unit")
     if work.is_done("scan", part.id):
         return
-    _Scan(part, work, recipe, stages(recipe)).run()
+    _Scan(part, work, recipe, flow(recipe)).run()
 
 
 class _Scan:
     """The state of one attempt at a unit."""
 
-    def __init__(self, unit: Unit, work: Work, recipe: Recipe, stages: Sequence[Stage]) -> None:
-        self.unit, self.work, self.recipe, self.stages = unit, work, recipe, stages
+    def __init__(self, unit: Unit, work: Work, recipe: Recipe, flow: Flow) -> None:
+        self.unit, self.work, self.recipe, self.flow = unit, work, recipe, flow
         self.tally = Tally()
-        self.pages: list[PageFact] = []
+        self.documents: list[DocumentFact] = []
         self.media: list[MediaFact] = []
         self.letters: list[str] = []
+        self.ngrams: list[list[int]] = []
         self.pack = paths.join("packs", f"{unit.id}.jsonl")
 
     def run(self) -> None:
@@ -58,35 +60,52 @@ class _Scan:
                     self.drop("record", "read", record.rejected, record.url, record.source)
                 elif isinstance(record, RawMedia):
                     self.hold(record)
-                elif (document := self.document(record)) is not None:
-                    line = json.dumps(sample_json(document), ensure_ascii=False).encode() + b"\n"
-                    self.pages.append(self.page_fact(document, pack.tell(), len(line)))
-                    pack.write(line)
+                else:
+                    for document in self.made_of(record):
+                        line = pack_line(document)
+                        self.documents.append(self.document_fact(document, pack.tell(), len(line)))
+                        pack.write(line)
+                        if self.flow.count_words:
+                            self.ngrams.append(ngram_hashes(document.text))
                 heart.beat(self.seen)
         heart.beat(self.seen, last=True)
         self.commit(reader.span)
 
     def seen(self) -> dict[str, int]:
-        return {"pages": self.tally.into["page", self.stages[0].name], "records": self.tally.into["record", "read"]}
+        kind = self.flow.kind
+        seen = self.tally.into[kind, self.flow.stages[0].name]
+        return {f"{kind}s": seen, "records": self.tally.into["record", "read"]}
 
-    def document(self, page: RawPage) -> Document | None:
-        result = run_stages(page, self.stages, "page", self.tally)
+    def made_of(self, record: RawPage | RawPair) -> Iterator[Document]:
+        """The documents that a record becomes."""
+        flow, parts = self.flow, list[Any]([record])
+        self.tally.see("record", "pages" if isinstance(record, RawPage) else f"{flow.kind}s")
+        if isinstance(record, RawPage) and flow.parts:
+            page = self.through(record, flow.page_stages, "page")
+            parts = [] if page is None else list(flow.parts(page))
+            self.tally.see("page", f"{flow.kind}s", len(parts))
+        for part in parts:
+            made = self.through(part, flow.stages, flow.kind)
+            if made is not None:
+                yield replace(made, key=flow.key(made), source=record.source)
+
+    def through(self, record: Any, stages: Sequence[Stage], kind: str) -> Document | None:
+        result = run_stages(record, stages, kind, self.tally)
         if isinstance(result, Dropped):
-            self.letter("page", result.stage, result.rejected, page.url, page.source)
+            self.letter(kind, result.stage, result.rejected, record.url, record.source)
             return None
         document: Document = result
-        return replace(document, key=page_key(document.url, document.text), source=page.source)
+        return document
 
-    def page_fact(self, document: Document, offset: int, length: int) -> PageFact:
-        images = [
-            [n, image.url, image.declared_width, image.declared_height] for n, image in enumerate(document.images)
-        ]
-        return PageFact(
+    def document_fact(self, document: Document, offset: int, length: int) -> DocumentFact:
+        images = [[number, *use] for number, use in enumerate(uses_in(document))]
+        return DocumentFact(
+            kind=self.flow.kind,
             key=document.key,
             url=document.url,
             url_key=url_key(document.url),
             text_digest=text_digest(document.text),
-            domain=registered_domain(document.url),
+            domain=registered_domain(document.page_url or document.url),
             time=seconds(document.source.date),
             name=document.source.file,
             offset=document.source.offset,
@@ -100,6 +119,7 @@ class _Scan:
 
     def hold(self, media: RawMedia) -> None:
         """Notes an image of the input, unless its own headers say that it must not be used."""
+        self.tally.see("record", "medias")
         self.tally.see("media", "opt_out")
         config = self.recipe.opt_out
         if found := page_opt_out(media.headers, (), config.tokens, config.tdm_reservation):
@@ -123,12 +143,14 @@ class _Scan:
 
     def commit(self, span: tuple[int, int]) -> None:
         count, work, part = self.work.partitions, self.work, self.unit.id
-        for facts, rows in ((PAGES, self.pages), (MEDIA, self.media)):
+        for facts, rows in ((DOCUMENTS[self.flow.kind], self.documents), (MEDIA, self.media)):
             split: dict[int, list[Any]] = {}
             for row in rows:
                 split.setdefault(partition(facts.key(row), count), []).append(tuple(row))
             for number, some in split.items():
                 write_rows(work.path("facts", facts.name, str(number), f"{part}.parquet"), facts.row, some)
+        if self.flow.count_words:
+            save_texts(work, part, self.ngrams)
         if self.letters:
             paths.publish(
                 work.path(DEAD_LETTERS, f"scan.{part}.jsonl"), "".join(f"{x}\n" for x in self.letters).encode()
@@ -139,11 +161,27 @@ class _Scan:
             {
                 "unit": to_plain(self.unit),
                 "span": list(span),
-                "pages": len(self.pages),
+                "documents": len(self.documents),
                 "media": len(self.media),
                 "funnel": to_plain(self.tally.rows()),
             },
         )
+
+
+def uses_in(document: Document) -> Iterator[tuple[str, int, int]]:
+    """(address, declared width, declared height) of all that a document needs besides its text."""
+    for media in document.media:
+        if isinstance(media, Image):
+            yield media.url, media.declared_width, media.declared_height
+        else:
+            yield media.url, 0, 0
+            yield from ((subtitles.url, 0, 0) for subtitles in media.subtitles)
+
+
+def pack_line(document: Document) -> bytes:
+    """A document as it stands in a pack; a pair's text too, which in a shard is a member of its own."""
+    value = {**sample_json(document), "text": document.text}
+    return json.dumps(value, ensure_ascii=False).encode() + b"\n"
 
 
 def seconds(date: str) -> int:

@@ -18,7 +18,7 @@ from pipelines.store.media import MediaStore
 from pipelines.store.work import Work
 from schemas.document import Document, Image, Text, normal_form
 from schemas.manifest import Shard
-from schemas.shard import Sample, ShardWriter, document_from_json, image_member
+from schemas.shard import Sample, ShardWriter, document_from_json, image_member, member_names
 from schemas.strict import to_plain
 
 
@@ -37,9 +37,11 @@ def write_shard(
         writer = ShardWriter(stream)
         for plain in rows:
             fact = SampleFact._make(plain)
-            made = make_sample(fact, document_of(fact, work), read)
+            page = document_of(fact, work)
+            made = make_clip(fact, page, work) if page.kind == "clip" else make_sample(fact, page, read)
             writer.write(made)
             seen["images"] += len(made.document.images)
+            seen["videos"] += len(made.document.media) - len(made.document.images)
             seen["words"] += len(made.document.text.split())
             seen["samples"] += 1
             heart.beat(seen.copy)
@@ -51,7 +53,7 @@ def write_shard(
         split=name.split("-")[0],
         samples=seen["samples"],
         images=seen["images"],
-        videos=0,
+        videos=seen["videos"],
         words=seen["words"],
         bytes=size,
         sha256=digest,
@@ -93,6 +95,13 @@ def make_sample(fact: SampleFact, page: Document, read: Callable[[LedgerRow], by
                 )
             )
     return Sample(replace(page, key=fact.key, split=fact.split, slots=normal_form(slots)), members)
+
+
+def make_clip(fact: SampleFact, clip: Document, work: Work) -> Sample:
+    """The clip with its frames."""
+    held = [paths.read_range(work.path(pack), offset, length) for pack, offset, length in json.loads(fact.images)]
+    names = member_names(clip)
+    return Sample(replace(clip, split=fact.split), dict(zip(names, held, strict=True)))
 
 
 def read_member(

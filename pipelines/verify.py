@@ -297,6 +297,8 @@ def print_verification(found: Verification, console: Console) -> None:
     for note in found.notes:
         console.print(Line(f"note: {printable(note)}", "yellow"), soft_wrap=True)
     checked = [f"{found.checked.get(name, 0):,} {name}" for name in ("shards", "samples", "images", "words")]
+    if videos := found.checked.get("videos"):
+        checked.insert(3, f"{videos:,} clips")
     verdict = (f"{found.problem_count:,} problems", "bold red") if found.problem_count else ("good", "bold green")
     console.print(Line.assemble(verdict, f": {', '.join(checked)}, {size(found.checked.get('bytes', 0))} read"))
 

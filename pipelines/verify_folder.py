@@ -34,11 +34,11 @@ def manifest_problems(manifest: Manifest) -> Iterator[str]:
         splits[shard.split] += shard.samples
     if dict(splits) != dict(manifest.splits):
         yield f"splits are {dict(manifest.splits)}, but the shards sum up to {dict(splits)}"
-    samples, images = splits.total(), sum(shard.images for shard in manifest.shards)
-    yield from funnel_problems(manifest.funnel, samples, images)
+    images, videos = (sum(getattr(shard, name) for shard in manifest.shards) for name in ("images", "videos"))
+    yield from funnel_problems(manifest.funnel, splits.total(), images, videos)
 
 
-def funnel_problems(funnel: Sequence[FunnelRow], samples: int, images: int) -> Iterator[str]:
+def funnel_problems(funnel: Sequence[FunnelRow], samples: int, images: int, videos: int) -> Iterator[str]:
     """Rows that do not add up, or do not go on where the row of their kind before them ended."""
     left: dict[str, int] = {}
     for row in funnel:
@@ -48,14 +48,15 @@ def funnel_problems(funnel: Sequence[FunnelRow], samples: int, images: int) -> I
         if row.into != left.get(row.kind, row.into):
             yield f"{name}: {row.into} came in, but {left[row.kind]} were left before it"
         if row.becomes:
-            left[row.becomes], left[row.kind] = row.out, row.into
+            left[row.becomes], left[row.kind] = left.get(row.becomes, 0) + row.out, row.into
             if row.dropped:
                 yield f"{name}: things dropped in a fan-out"
             continue
         if row.into != row.out + sum(row.dropped.values()):
             yield f"{name}: {row.into} in, but {row.out} out and {sum(row.dropped.values())} dropped"
         left[row.kind] = row.out
-    for kind, found in (("sample", samples), ("image_use", images)):
+    media = ("clip", videos) if "clip" in left else ("image_use", images)
+    for kind, found in (("sample", samples), media):
         if left.get(kind, found) != found:
             yield f"funnel: {left[kind]} things of kind {kind} are left, but the shards hold {found}"
 

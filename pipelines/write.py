@@ -7,7 +7,7 @@ samples         -> shards: key mod n, n fixed by the bytes of what survived
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -22,18 +22,18 @@ from pipelines.facts import (
     USES_STORED,
     USES_UNIQUE,
     WANTED,
+    DocumentFact,
     ImageFact,
     LedgerRow,
-    PageFact,
     SampleFact,
     StoredUse,
     UrlFact,
     to_json,
 )
-from pipelines.fetch import image_settings, load_blocklist
+from pipelines.fetch import load_blocklist, media_settings
 from pipelines.filters.images import ImageFacts, judge_image, judge_safety
 from pipelines.recipe import Recipe
-from pipelines.select import page_letter
+from pipelines.select import document_letter
 from pipelines.stage import Fan, Leaves, Out, Read, Shuffle
 from schemas.keys import bucket, split_of
 from schemas.rejection import DeadLetter, Rejected
@@ -42,14 +42,20 @@ Result = Iterator[Out | DeadLetter]
 Groups = Mapping[str, Group]
 
 
-def image_shuffles(recipe: Recipe) -> list[Shuffle]:
-    """From fetched images to samples."""
+def image_shuffles(recipe: Recipe, kind: str, min_images: int, max_images: int) -> list[Shuffle]:
+    """From fetched images to samples.
+
+    Args:
+        kind: what the documents are called in the funnel.
+        min_images: images that a document must keep.
+        max_images: images that a document can have.
+    """
     per_url, per_image = recipe.image_frequency.max_uses, recipe.image_frequency.max_equal
     return [
         Shuffle(
             "outcomes",
-            reads=(Read(WANTED, per_url), Read(LEDGER, 1, partial(best_row, image_settings(recipe)))),
-            decide=partial(outcome, recipe, image_settings(recipe)),
+            reads=(Read(WANTED, per_url), Read(LEDGER, 1, partial(best_row, media_settings(recipe)))),
+            decide=partial(outcome, recipe, media_settings(recipe)),
             writes=(URLS, USES_STORED),
             fans=(Fan("image_use", "image_url", URLS),),
             drops=tuple((kind, stage) for kind in ("image_url", "image_use") for stage in ("fetch", "image_filter")),
@@ -66,24 +72,24 @@ def image_shuffles(recipe: Recipe) -> list[Shuffle]:
         ),
         Shuffle(
             "documents",
-            reads=(Read(PAGES_SELECTED, 1), Read(USES_UNIQUE, recipe.extract.max_images)),
-            decide=partial(document, recipe),
+            reads=(Read(PAGES_SELECTED, 1), Read(USES_UNIQUE, max_images)),
+            decide=partial(document, recipe, min_images),
             writes=(SAMPLES,),
-            drops=tuple((kind, stage) for kind in ("page", "image_use") for stage in ("image_safety", "images_found")),
-            leaves=(Leaves("page", SAMPLES), Leaves("image_use", SAMPLES, "image_count")),
+            drops=tuple((thing, stage) for thing in (kind, "image_use") for stage in ("image_safety", "images_found")),
+            leaves=(Leaves(kind, SAMPLES), Leaves("image_use", SAMPLES, "image_count")),
         ),
     ]
 
 
-def shard_shuffle(counts: Mapping[str, int]) -> Shuffle:
-    """Samples to their shards; `counts`: shards of each split."""
+def shard_shuffle(counts: Mapping[str, int], kind: str) -> Shuffle:
+    """Samples to their shards; `counts`: shards of each split, `kind`: what the documents were called."""
     return Shuffle(
         "shards",
         reads=(Read(SAMPLES, 1),),
         decide=partial(to_shard, counts),
         writes=(SHARDS,),
-        fans=(Fan("page", "sample", SHARDS, expected=(SAMPLES, "")),),
-        leaves=(Leaves("sample", SHARDS), Leaves("image_use", SHARDS, "image_count")),
+        fans=(Fan(kind, "sample", SHARDS, expected=(SAMPLES, "")),),
+        leaves=(Leaves("sample", SHARDS), *([] if kind == "clip" else [Leaves("image_use", SHARDS, "image_count")])),
     )
 
 
@@ -94,25 +100,39 @@ def best_row(settings: str, row: LedgerRow) -> tuple[Any, ...]:
 
 def outcome(recipe: Recipe, settings: str, key: str, groups: Groups) -> Result:
     """An address, what the fetch made of it, and whether the image may stay."""
+    row = yield from settled(recipe, settings, key, groups)
+    if row is None:
+        return
+    uses = groups[WANTED.name].rows
+    if (rejected := judge_image(image_facts(row), recipe.image_filter)) is not None:
+        yield from _address_letters("image_filter", rejected, row.url, len(uses))
+        return
+    for use in uses:
+        yield Out(USES_STORED, StoredUse(row.sha256, use.page, use.number, to_json(list(row))))
+
+
+def settled(
+    recipe: Recipe, settings: str, key: str, groups: Groups
+) -> Generator[Out | DeadLetter, None, LedgerRow | None]:
+    """The ledger's row of an address that is wanted, if there is a file and no blocklist names it."""
     uses = groups[WANTED.name].rows
     if not uses:
-        return
+        return None
     rows: list[LedgerRow] = [row for row in groups[LEDGER.name].rows if row.settings in ("", settings)]
     if not rows:
         raise ValueError(f"the ledger has no outcome of {uses[0].url}: run the fetch job again")
     row = rows[0]
     yield Out(URLS, UrlFact(key, row.outcome, row.digest()))
-    stage, rejected = "fetch", blocked(row, recipe) if row.ok else Rejected(row.outcome, row.detail)
+    rejected = blocked(row, recipe) if row.ok else Rejected(row.outcome, row.detail)
     if rejected is None:
-        stage, rejected = "image_filter", judge_image(image_facts(row), recipe.image_filter)
-    if rejected is not None:
-        for kind, count in (("image_url", 1), ("image_use", len(uses))):
-            yield DeadLetter(
-                kind=kind, stage=stage, reason=rejected.reason, detail=rejected.detail, url=row.url, count=count
-            )
-        return
-    for use in uses:
-        yield Out(USES_STORED, StoredUse(row.sha256, use.page, use.number, to_json(list(row))))
+        return row
+    yield from _address_letters("fetch", rejected, row.url, len(uses))
+    return None
+
+
+def _address_letters(stage: str, rejected: Rejected, url: str, uses: int) -> Iterator[DeadLetter]:
+    for kind, count in (("image_url", 1), ("image_use", uses)):
+        yield DeadLetter(kind=kind, stage=stage, reason=rejected.reason, detail=rejected.detail, url=url, count=count)
 
 
 def frequent(recipe: Recipe, key: str, groups: Groups) -> Result:
@@ -132,14 +152,14 @@ def frequent(recipe: Recipe, key: str, groups: Groups) -> Result:
         )
 
 
-def document(recipe: Recipe, key: str, groups: Groups) -> Result:
+def document(recipe: Recipe, min_images: int, key: str, groups: Groups) -> Result:
     """A page and the images that are left of it, judged as a whole."""
-    page: PageFact = groups[PAGES_SELECTED.name].rows[0]
+    page: DocumentFact = groups[PAGES_SELECTED.name].rows[0]
     uses = sorted((use.number, ledger_row(use.image)) for use in groups[USES_UNIQUE.name].rows)
     unsafe = {number: why for number, row in uses if (why := judge_safety(image_facts(row), recipe.image_safety))}
     if unsafe and recipe.image_safety.scope == "document":
         number, row = next(entry for entry in uses if entry[0] in unsafe)
-        yield page_letter(page, "image_safety", unsafe[number].reason, f"{row.url}: {unsafe[number].detail}")
+        yield document_letter(page, "image_safety", unsafe[number].reason, f"{row.url}: {unsafe[number].detail}")
         yield _use_letter(page, "image_safety", "page_dropped", len(uses))
         return
     images: list[tuple[int, LedgerRow]] = []
@@ -152,10 +172,8 @@ def document(recipe: Recipe, key: str, groups: Groups) -> Result:
         else:
             seen.add(row.sha256)
             images.append((number, row))
-    if len(images) < recipe.images_left.min_images:
-        yield page_letter(
-            page, "images_found", "too_few_images", f"{len(images)}, at least {recipe.images_left.min_images}"
-        )
+    if len(images) < min_images:
+        yield document_letter(page, "images_found", "too_few_images", f"{len(images)}, at least {min_images}")
         if images:
             yield _use_letter(page, "images_found", "page_dropped", len(images))
         return
@@ -188,7 +206,7 @@ def blocked(row: LedgerRow, recipe: Recipe) -> Rejected | None:
     blocklist = load_blocklist(recipe.blocklist)
     if bytes.fromhex(row.sha256) in blocklist.sha256:
         return Rejected("blocked_hash", f"sha256 {row.sha256}")
-    if (bits := blocklist.nearest(row.phash)) is not None:
+    if row.phash and (bits := blocklist.nearest(row.phash)) is not None:
         return Rejected("blocked_phash", f"{bits} bits from a listed hash")
     return None
 
@@ -209,5 +227,5 @@ def ledger_row(text: str) -> LedgerRow:
     return LedgerRow._make(json.loads(text))
 
 
-def _use_letter(page: PageFact, stage: str, reason: str, count: int, url: str = "", detail: str = "") -> DeadLetter:
+def _use_letter(page: DocumentFact, stage: str, reason: str, count: int, url: str = "", detail: str = "") -> DeadLetter:
     return DeadLetter(kind="image_use", stage=stage, reason=reason, detail=detail, url=url, key=page.key, count=count)

@@ -59,10 +59,23 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Subtitles:
+    """A WebVTT or SubRip file that a page's <track> element names for a video."""
+
+    url: str
+    """Absolute address."""
+    language: str = ""
+    """BCP 47 tag as the page gives it: "en", "pt-BR"; empty if it gives none."""
+    kind: str = ""
+    """"subtitles", "captions" (they also tell of sounds) or "descriptions" (of what is seen); empty if not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Video:
     """A clip of a video at its place, as frames with their times."""
 
     url: str
+    """Absolute address of the video file."""
     start: float = 0.0
     """Seconds from the beginning of the video."""
     end: float = 0.0
@@ -72,8 +85,17 @@ class Video:
     members: tuple[str, ...] = ()
     """Names of the frames' members, one for each time: "0.000.jpg", "0.001.jpg", ..."""
     width: int = 0
+    """Of the frames, pixels."""
     height: int = 0
+    """Of the frames, pixels."""
     title: str = ""
+    """Of the video, as the page or the table says; empty if neither does."""
+    caption: str = ""
+    """Text of the figure's caption or of the link to the video, or what the page or the table calls its caption."""
+    description: str = ""
+    """Of the video, as the page or the table says; empty if neither does."""
+    subtitles: tuple[Subtitles, ...] = ()
+    """Of the whole video, as the page names them, in its order."""
     sha256: str = ""
     """Of the frames' bytes one after the other, 64 hex digits."""
     scores: Mapping[str, float] = field(default_factory=lambda: EMPTY)
@@ -107,6 +129,8 @@ class Document:
     slots: tuple[Slot, ...]
     key: str = ""
     """32 hex digits fixed at the source; see `schemas.keys`. Never holds a dot (WebDataset)."""
+    page_url: str = ""
+    """Address of the page where a pair or a clip stood, if known; empty for a page itself."""
     title: str = ""
     language: str = ""
     """Code of fastText's lid.176: "en", "zh", ...; empty if not identified."""

@@ -85,7 +85,7 @@ def _type(kind: Any) -> dict[str, Any]:
         return {"enum": list(typing.get_args(kind))}
     if origin is tuple:
         item = typing.get_args(kind)[0]
-        return {"type": "array", "items": _type(item) if item in _PLAIN else {}}
+        return {"type": "array", "items": _type(item) if item in _PLAIN or is_dataclass(item) else {}}
     if origin is Mapping:
         return {"type": "object", "additionalProperties": _type(typing.get_args(kind)[1])}
     raise TypeError(f"no JSON Schema for {kind}")

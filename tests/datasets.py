@@ -12,6 +12,7 @@ from PIL import Image as Picture
 
 from pipelines import cli
 from pipelines.facts import to_json
+from pipelines.report import report_of
 from schemas.document import Document, Image, Slot, Source, Text
 from schemas.keys import bucket, page_key, pair_key
 from schemas.manifest import FunnelRow, Input, Manifest, Shard, manifest_json
@@ -136,7 +137,7 @@ def describe(folder: Path, name: str, samples: Sequence[Sample]) -> Shard:
         split=name.removeprefix("shards/").split("-")[0],
         samples=len(samples),
         images=sum(len(sample.document.images) for sample in samples),
-        videos=0,
+        videos=sum(len(sample.document.media) - len(sample.document.images) for sample in samples),
         words=sum(len(sample.document.text.split()) for sample in samples),
         bytes=len(data),
         sha256=sha256(data).hexdigest(),
@@ -204,9 +205,7 @@ def build(folder: Path, samples: Sequence[Sample] | None = None, counts: Mapping
         shards=tuple(shards),
         funnel=rows,
     )
-    totals = {name: sum(getattr(shard, name) for shard in shards) for name in ("samples", "images", "words", "bytes")}
-    report = {"name": manifest.name, "totals": totals, "splits": splits, "funnel": rows}
     (folder / "manifest.json").write_text(manifest_json(manifest))
-    (folder / "report.json").write_text(json.dumps(to_plain(report), indent=1) + "\n")
+    (folder / "report.json").write_text(json.dumps(to_plain(report_of(manifest)), indent=1) + "\n")
     (folder / "_SUCCESS").touch()
     return manifest

@@ -22,7 +22,7 @@ PARSE = ParseConfig(
 )
 EXTRACT = ExtractConfig(
     mode="main",
-    require_images=False,
+    images="optional",
     max_images=100,
     srcset_max_width=1600,
     viewport_width=1280,

@@ -13,8 +13,9 @@ from test_shuffles import RECIPE, page
 
 from pipelines.accounting import AccountingError, Funnel, account_scan, account_shards, account_shuffle, rows_of
 from pipelines.facts import MEDIA, PAGES, FactSet
-from pipelines.select import shuffles
-from pipelines.stage import DEAD_LETTERS, Shuffle, Tally, dead_letter_line
+from pipelines.flow import Flow
+from pipelines.select import page_shuffles
+from pipelines.stage import DEAD_LETTERS, Shuffle, Stage, Tally, dead_letter_line
 from pipelines.store import paths
 from pipelines.store.facts import write_rows
 from pipelines.store.work import Work
@@ -85,7 +86,7 @@ def selected(folder: Path, spoil: Spoil = as_it_is, funnel: Funnel | None = None
     work = Work(str(folder), 2)
     rows: dict[str, Any] = {PAGES.name: PAGES_IN}
     put(work, PAGES, PAGES_IN)
-    every = shuffles(replace(RECIPE, image_frequency=replace(RECIPE.image_frequency, max_uses=4)))
+    every = page_shuffles(replace(RECIPE, image_frequency=replace(RECIPE.image_frequency, max_uses=4)))
     for shuffle in every:
         result = apply_shuffle(shuffle, rows, random.Random(1))
         made = {facts.name: spoil(shuffle.name, facts, result.rows[facts.name]) for facts in shuffle.writes}
@@ -112,7 +113,7 @@ def test_a_sound_job_passes(tmp_path: Path) -> None:
 
 
 CHANGES = {"lost": lambda rows: rows[1:], "doubled": lambda rows: [rows[0], *rows]}
-WRITTEN = [(shuffle.name, facts) for shuffle in shuffles(RECIPE) for facts in shuffle.writes]
+WRITTEN = [(shuffle.name, facts) for shuffle in page_shuffles(RECIPE) for facts in shuffle.writes]
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -162,12 +163,18 @@ def test_dead_letters_of_a_job_are_told_by_its_whole_name(tmp_path: Path) -> Non
 # --- scan and shards -------------------------------------------------------------------------------------------------
 
 
+STAGES = [Stage(name, lambda record, config: record, None) for name in ("page_url", "decode")]
+FLOW = Flow(kind="page", stages=STAGES, key=lambda page: page.key, select=(), write=())
+
+
 def scanned(work: Work) -> list[dict[str, Any]]:
     """Done-files of two units: 3 pages and 1 record read, of which 2 pages are kept."""
     units = []
     for number in range(2):
         tally = Tally()
         tally.see("record", "read", 4)
+        tally.see("record", "pages", 2)
+        tally.see("record", "medias", 1)
         tally.drop("record", "read", "request")
         tally.see("page", "page_url", 2)
         tally.drop("page", "page_url", "url_word")
@@ -183,7 +190,7 @@ def scanned(work: Work) -> list[dict[str, Any]]:
 
 def test_a_sound_scan_passes(tmp_path: Path) -> None:
     work, funnel = Work(str(tmp_path), 1), Funnel()
-    account_scan(funnel, work, scanned(work), ["page_url", "decode"])
+    account_scan(funnel, work, scanned(work), FLOW)
     assert funnel.left == {"record": 6, "media": 2, "page": 2}
 
 
@@ -193,12 +200,19 @@ def test_facts_of_a_unit_that_are_gone_fail(tmp_path: Path, facts: str) -> None:
     units = scanned(work)
     paths.delete_file(work.path("facts", facts, "0", "unit1.parquet"))
     with pytest.raises(AccountingError, match="scan"):
-        account_scan(Funnel(), work, units, ["page_url", "decode"])
+        account_scan(Funnel(), work, units, FLOW)
 
 
 @pytest.mark.parametrize(
     ("kind", "stage", "amount"),
-    [("record", "read", 1), ("page", "page_url", 1), ("page", "decode", 1), ("media", "opt_out", 1)],
+    [
+        ("record", "read", 1),
+        ("record", "pages", 1),
+        ("record", "medias", 1),
+        ("page", "page_url", 1),
+        ("page", "decode", 1),
+        ("media", "opt_out", 1),
+    ],
 )
 def test_counts_of_a_unit_that_do_not_add_up_fail(tmp_path: Path, kind: str, stage: str, amount: int) -> None:
     work = Work(str(tmp_path), 1)
@@ -207,7 +221,7 @@ def test_counts_of_a_unit_that_do_not_add_up_fail(tmp_path: Path, kind: str, sta
         if (row["kind"], row["stage"]) == (kind, stage):
             row["into"] += 1
     with pytest.raises(AccountingError, match="scan"):
-        account_scan(Funnel(), work, units, ["page_url", "decode"])
+        account_scan(Funnel(), work, units, FLOW)
 
 
 @pytest.mark.parametrize(("samples", "images", "sound"), [(3, 5, True), (2, 5, False), (3, 6, False)])

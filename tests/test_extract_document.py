@@ -142,7 +142,8 @@ def test_several_articles_of_a_page_are_all_taken() -> None:
     [
         ("<body><script>x</script><div></div>", {}, "no_text"),
         ("<body><img src=a.png>", {}, "no_text"),
-        ("<p>words", {"require_images": True}, "no_images"),
+        ("<p>words", {"images": "required"}, "no_images"),
+        ("<p>words<img src=a.png>", {"images": "none"}, "has_images"),
         ("<p>words<img src=a.png><img src=b.png>", {"max_images": 1}, "too_many_images"),
         ("<p>words" + "<img src=a.png>" * 5, {"max_images": 1}, "too_many_images"),
     ],

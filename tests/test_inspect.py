@@ -13,14 +13,15 @@ from io import BytesIO, StringIO
 from pathlib import Path
 
 import pytest
+from clips import PAGE_URL, URL, clip, clips, write_video
 from PIL import Image as Picture
 from rich.console import Console
 
-from pipelines.inspect import Summary, not_there, print_summary, show_sample, summarise, summary_json, write_html
-from pipelines.page_view import POLICY, STYLE, THUMBNAIL_SIDE, thumbnail
+from pipelines.inspect import Summary, not_there, print_summary, summarise, summary_json, write_html
+from pipelines.page_view import FRAMES_SHOWN, POLICY, STYLE, THUMBNAIL_SIDE, thumbnail
+from pipelines.report import size
+from pipelines.sample_view import show_sample
 from pipelines.shard_files import DamageError, DataSetError, all_shards, find_shards
-from schemas.document import Document, Text, Video
-from schemas.keys import page_key
 from schemas.shard import Sample, ShardError, sample_json
 from tests.datasets import build, m3w, page, pages, pair, picture, write_shard
 
@@ -95,6 +96,34 @@ def test_summary_of_nothing(tmp_path: Path) -> None:
     assert " samples   0\n" in printed(summarise([str(tmp_path)]))
 
 
+def test_charts_fit_the_kind(tmp_path: Path) -> None:
+    write_shard(tmp_path / "pairs.tar", [pair(n, "word " * (n + 1)) for n in range(3)])
+    found = summarise([str(tmp_path / "pairs.tar")])
+    assert {name: dict(bars) for name, bars in found.histograms.items()} == {
+        "words per text": {"1": 1, "2": 1, "3-4": 1},
+        "image width": {"64-127": 3},
+        "image height": {"0-63": 3},
+    }
+    said = printed(found)
+    assert " images    3\n" in said and " words     6, 2 a text\n" in said, "no mean of what is always one"
+    assert "clips" not in said and "document" not in said
+
+
+def test_summary_of_clips(tmp_path: Path) -> None:
+    made = clips(write_video(tmp_path / "v.mp4"))
+    write_shard(tmp_path / "clips.tar", [*made[1:], clip(tmp_path / "v.mp4", 0, fps=2.5, page_url="")])
+    found = summarise([str(tmp_path / "clips.tar")])
+    assert (found.samples, found.images, found.videos, found.frames, found.seconds) == (4, 0, 4, 3 * 4 + 10, 16.0)
+    assert dict(found.top_domains) == {"example.com": 3, "example.org": 1}, "of the page, else of the video"
+    assert dict(found.histograms["frames per clip"]) == {"4-7": 3, "8": 0, "9-15": 1}
+    assert dict(found.histograms["seconds per clip"]) == {"3-4": 4}
+    assert dict(found.histograms["frame width"]) == {"320-383": 4}
+    assert set(found.histograms) == {
+        "words per text", "frames per clip", "seconds per clip", "frame width", "frame height"
+    }  # fmt: skip
+    assert " clips     4, 22 frames, 16.0 s\n" in printed(found) and " images " not in printed(found)
+
+
 def test_damaged_shard_is_named(tmp_path: Path) -> None:
     build(tmp_path)
     shard = tmp_path / "shards/train-000001.tar"
@@ -143,7 +172,13 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     assert what == f"{shard}: 1 samples can be read, the manifest says 3; m3w verify says more"
     shard.unlink()
     assert summarise([str(tmp_path)]).problems == (f"{shard} is missing, but the manifest names it",)
-    for options in ((), ("--json",), ("--sample", "0"), ("--html", tmp_path / "page.html")):
+    for options in (
+        (),
+        ("--json",),
+        ("--sample", "0"),
+        ("--html", tmp_path / "p.html"),
+        ("--sheet", tmp_path / "p.png"),
+    ):
         code, out = m3w("inspect", tmp_path, *options)
         assert (code, out.count("train-000001.tar is missing")) == (1, 2 if "--json" in options else 1), options
     (tmp_path / "manifest.json").write_text("{")
@@ -165,6 +200,9 @@ def test_options_that_do_not_go_together(tmp_path: Path) -> None:
         (("--images", "x"), "--images saves the images of one document: give --sample too"),
         (("--html", "x", "--sample", "0"), "--html cannot be given together with --sample"),
         (("--html", "x", "--json"), "--html cannot be given together with --json"),
+        (("--sheet", "x", "--html", "y"), "--html cannot be given together with --sheet"),
+        (("--sheet", "x", "--sample", "0", "--json"), "--sheet cannot be given together with --sample"),
+        (("--sheet", "x", "--json"), "--sheet cannot be given together with --json"),
     ):
         assert m3w("inspect", tmp_path, *options) == (2, f"m3w: {said}\n")
 
@@ -192,13 +230,46 @@ def test_show_sample_by_number_and_key(tmp_path: Path) -> None:
     shown = show_sample([str(tmp_path)], key)
     assert texts.count(shown) == 1
     assert show_sample([str(tmp_path)], key[:12]) == shown
-    line = '[image 0: 90x70 jpg "picture 0 of page 5" https://img.example.org/5/0.jpg]'
+    line = f'[image 0: 90x70 jpg, {size(len(data))} "picture 0 of page 5" https://img.example.org/5/0.jpg]'
     assert shown.endswith(f"Before.\n{line}\nAfter.")
     assert "title     A title\n" in shown
     with pytest.raises(DataSetError, match="no sample number 5: there are 5"):
         show_sample([str(tmp_path)], "5")
     with pytest.raises(DataSetError, match="no sample with the key 'ffff'"):
         show_sample([str(tmp_path)], "ffff")
+
+
+def test_show_sample_of_a_pair(tmp_path: Path) -> None:
+    made = pair(4, "A caption.")
+    document = replace(made.document, page_url="https://www.example.com/")
+    write_shard(tmp_path / "a.tar", [Sample(document, made.members)])
+    shown = show_sample([str(tmp_path / "a.tar")], "0")
+    assert shown.endswith(f'\n\nA caption.\n\n[image 0: 80x60 jpg, {size(len(made.members["jpg"]))} ""]')
+    assert "page      https://www.example.com/\n" in shown and "title" not in shown
+    assert "size      2 words, 1 image\n" in shown
+
+
+def test_show_sample_of_a_pair_says_nothing_twice(tmp_path: Path) -> None:
+    made = pair(4, "A caption.")
+    image = replace(made.document.images[0], alt="A caption.")
+    document = replace(made.document, slots=(image, *made.document.slots[1:]))
+    write_shard(tmp_path / "a.tar", [Sample(document, made.members)])
+    shown = show_sample([str(tmp_path / "a.tar")], "0")
+    assert shown.endswith(f"[image 0: 80x60 jpg, {size(len(made.members['jpg']))}]")
+
+
+def test_show_sample_of_a_clip(tmp_path: Path) -> None:
+    made = clip(write_video(tmp_path / "v.mp4"), 1)
+    write_shard(tmp_path / "a.tar", [made])
+    shown = show_sample([str(tmp_path / "a.tar")], "0", str(tmp_path / "frames"))
+    lines = shown[shown.index("[video 0") : shown.index("\n\nsaved")].splitlines()
+    assert shown.index(made.document.text) < shown.index("[video 0")
+    assert lines[0] == "[video 0: 320x240, 0:04-0:08 (4 s), 4 frames]"
+    assert [line.split()[:2] for line in lines[1:]] == [[f"0:0{n + 4}", f"0.{n:03d}.jpg"] for n in range(4)]
+    assert lines[1].endswith(size(len(made.members["0.000.jpg"])))
+    assert "size      16 words, 1 clip of 4 frames\n" in shown
+    saved = sorted((tmp_path / "frames").iterdir())
+    assert [path.read_bytes() for path in saved] == [made.members[name] for name in sorted(made.members)]
 
 
 def test_a_sample_as_json(tmp_path: Path) -> None:
@@ -325,28 +396,66 @@ def test_html_shows_pictures_small_and_what_cannot_be_decoded(tmp_path: Path) ->
 def test_thumbnail_of_other_formats_and_modes() -> None:
     stream = BytesIO()
     Picture.new("P", (10, 20)).save(stream, "PNG")
-    small = thumbnail(stream.getvalue())
+    small = thumbnail(stream.getvalue(), THUMBNAIL_SIDE)
     assert small is not None and (small.width, small.height) == (10, 20)
     stream = BytesIO()
     Picture.new("RGB", (10, 20)).save(stream, "GIF")
-    assert thumbnail(stream.getvalue()) is None
+    assert thumbnail(stream.getvalue(), THUMBNAIL_SIDE) is None
 
 
 def test_html_before_the_build_is_done(tmp_path: Path) -> None:
     build(tmp_path)
     (tmp_path / "manifest.json").write_text("{")
     assert write_html([str(tmp_path)], str(tmp_path / "page.html"), limit=50) == 12
-    assert "12 documents from 3 shards" in (tmp_path / "page.html").read_text()
+    assert "12 pages from 3 shards" in (tmp_path / "page.html").read_text()
 
 
-def test_clips_are_shown_by_some_of_their_frames(tmp_path: Path) -> None:
-    frames = {f"0.{n:03d}.jpg": picture(64, 48, n) for n in range(9)}
-    video = Video(
-        url="https://v/1", end=9.0, times=tuple(map(float, range(9))), members=tuple(frames), width=64, height=48
-    )
-    document = Document(kind="clip", url="https://v/1", slots=(video, Text("A clip")), key=page_key("v", "1"))
-    write_shard(tmp_path / "a.tar", [Sample(document, frames)])
-    write_html([str(tmp_path)], str(tmp_path / "page.html"), limit=1)
-    assert len(Elements((tmp_path / "page.html").read_text()).named("img")) == 3
-    assert "[video 0: 64x48 0-9 s, 9 frames https://v/1]" in show_sample([str(tmp_path)], "0")
-    assert summarise([str(tmp_path)]).videos == 1
+def test_html_of_pairs_is_a_gallery(tmp_path: Path) -> None:
+    made = pair(1, f"A caption {HOSTILE}")
+    where = "https://www.example.com/deep/page-1.html"
+    image = replace(made.document.images[0], alt="Another text")
+    document = replace(made.document, slots=(image, *made.document.slots[1:]), page_url=where, language="en")
+    build(tmp_path, [Sample(document, made.members), pair(2, "Second")])
+    assert write_html([str(tmp_path)], str(tmp_path / "page.html"), limit=50) == 2
+    text = (tmp_path / "page.html").read_text()
+    parsed = Elements(text)
+    assert [section["class"] for section in parsed.named("section")] == ["gallery"]
+    assert len(parsed.named("article")) == len(parsed.named("img")) == 2
+    assert not parsed.named("nav"), "a list of captions beside captions"
+    assert not parsed.named("script") and f"A caption {HOSTILE}" in parsed.text and "Another text" in parsed.text
+    assert "the first 2 pairs" in parsed.text and "80 \u00d7 60 jpg" in parsed.text
+    links = {a["href"]: a["title"] for a in parsed.named("a")}
+    assert links == {url: url for url in (where, document.url, "https://img.example.org/pair-2.jpg")}
+    assert "www.example.com/\u2026/page-1.html" in parsed.text and "img.example.org/pair-2.jpg" in parsed.text
+
+
+def test_html_of_a_clip_is_a_row_of_frames_with_times(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "v.mp4")
+    write_shard(tmp_path / "a.tar", [clip(video, 1)])
+    write_html([str(tmp_path / "a.tar")], str(tmp_path / "page.html"), limit=1)
+    parsed = Elements((tmp_path / "page.html").read_text())
+    assert [article["class"] for article in parsed.named("article")] == ["clip"]
+    assert len(parsed.named("img")) == 4
+    shown_times = re.findall(r"0:\d\d", parsed.text.partition("more")[0])
+    assert shown_times == ["0:04", "0:05", "0:06", "0:07", "0:04", "0:08"], "of the frames, then from and to"
+    assert f"320 \u00d7 240, 0:04-0:08 (4 s), 4 frames, {URL}, on {PAGE_URL}" in parsed.text
+    assert "1 clip from 1 shard" in parsed.text
+
+
+def test_html_of_a_long_clip_shows_some_of_its_frames(tmp_path: Path) -> None:
+    write_shard(tmp_path / "a.tar", [clip(write_video(tmp_path / "v.mp4"), 0, fps=5)])
+    write_html([str(tmp_path / "a.tar")], str(tmp_path / "page.html"), limit=1)
+    parsed = Elements((tmp_path / "page.html").read_text())
+    assert len(parsed.named("img")) == FRAMES_SHOWN == 16
+    assert "20 frames" in parsed.text and "0:00" in parsed.text and "0:03.8" in parsed.text, "the first and the last"
+
+
+def test_html_of_several_kinds(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "v.mp4")
+    made = [*clips(video), *pages(3), *[pair(n, f"Caption {n}") for n in range(3)]]
+    write_shard(tmp_path / "a.tar", made)
+    assert write_html([str(tmp_path / "a.tar")], str(tmp_path / "page.html"), limit=50) == 10
+    parsed = Elements((tmp_path / "page.html").read_text())
+    assert "10 documents from 1 shard" in parsed.text and "3 documents" in parsed.text
+    assert [article["id"] for article in parsed.named("article")] == [f"d{n}" for n in range(10)]
+    assert len(parsed.named("nav")) == 1

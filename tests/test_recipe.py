@@ -8,7 +8,7 @@ import pytest
 from pipelines.cli import recipe_check
 from pipelines.plan import PlanError
 from pipelines.recipe import (
-    Recipe,
+    PageRecipe,
     RecipeError,
     differences,
     load_recipe,
@@ -19,6 +19,13 @@ from pipelines.recipe import (
     values,
 )
 from schemas.strict import field_types
+
+PAIRS_ONLY = "".join(
+    f"{part.strip()}\n\n"
+    for part in to_toml(load_recipe("align")).partition("\n")[2].split("\n\n")
+    if part.strip("\n[").partition("]")[0] not in field_types(PageRecipe)
+)
+"""The tables of a recipe of pairs that one of pages does not have."""
 
 
 def written(folder: Path, text: str, name: str = "mine.toml") -> str:
@@ -75,7 +82,23 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
 
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
-    assert "missing" in message(written(tmp_path, "[split]\ndev_share = 0.1\n"))
+    assert "missing" in message(written(tmp_path, 'flow = "pages"\n[split]\ndev_share = 0.1\n'))
+
+
+@pytest.mark.parametrize("line", ["", 'flow = "papers"', "flow = 1", 'flow = ["pages"]'])
+def test_a_flow_that_is_none_is_told_with_the_known_ones(tmp_path: Path, line: str) -> None:
+    said = message(written(tmp_path, f"{line}\n[split]\ndev_share = 0.1\n"))
+    assert "mine.toml: flow is" in said and "pages, pairs" in said
+
+
+def test_of_a_recipe_of_another_flow_the_tables_that_both_have_are_taken(tmp_path: Path) -> None:
+    base = load_recipe("m3w")
+    pairs = load_recipe(written(tmp_path, 'extends = "m3w"\nflow = "pairs"\n' + PAIRS_ONLY))
+    assert pairs.fetch == base.fetch and pairs.media == base.media
+    assert not hasattr(pairs, "gopher_quality") and hasattr(base, "gopher_quality")
+    assert "unknown key 'gopher_quality'" in message(
+        written(tmp_path, f'extends = "m3w"\nflow = "pairs"\n{PAIRS_ONLY}[gopher_quality]\nmin_words = 3\n')
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,8 +128,8 @@ def test_a_value_that_does_not_fit_names_its_key(tmp_path: Path, table: str, lin
 
 NUMBERS = [
     (table, key)
-    for table, config in field_types(Recipe).items()
-    if table != "name"
+    for table, config in field_types(PageRecipe).items()
+    if table not in ("name", "flow")
     for key, kind in field_types(config).items()
     if kind in (int, float)
 ]
@@ -150,7 +173,10 @@ def test_a_table_on_top_of_what_is_no_table(tmp_path: Path) -> None:
     [
         ('[image_safety]\nscorer = "zork"', "recipe mine: scorer 'zork': not one of none, opennsfw"),
         ('[language]\nmodel = "nothere.ftz"', "recipe mine: no language model at nothere.ftz"),
-        ('[page_url]\nblocked_domains = "nothere.txt"', "a list of [page_url], [image_url] or [blocklist]"),
+        (
+            '[page_url]\nblocked_domains = "nothere.txt"',
+            "a list of [page_url], [image_url], [site_list] or [blocklist]",
+        ),
         ('[image_url]\nblocked_domains = "nothere.txt"', "No such file or directory: 'nothere.txt'"),
         ('[blocklist]\ndigest_files = ["nothere.txt"]', "No such file or directory: 'nothere.txt'"),
     ],

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clips import clip, clips, write_video
 from rich.console import Console
 
 from pipelines.card import dataset_card
@@ -74,6 +75,22 @@ def test_print_report_rows(tmp_path: Path) -> None:
     heads = [line for line in lines if line.startswith(("records of", "images in", "pages", "places of", "samples"))]
     assert heads == ["records of the input", "images in the input", "pages", "places of images",
                      "samples"]  # fmt: skip
+
+
+def test_clips_are_counted(tmp_path: Path) -> None:
+    manifest = build(tmp_path / "set", clips(write_video(tmp_path / "v.mp4")))
+    assert report_of(manifest).totals["videos"] == 4
+    assert shown(manifest).endswith(f" test: 4 samples (train 3, dev 1), 4 clips, 42 words, {bytes_of(manifest)}\n")
+    mixed = build(tmp_path / "mixed", [*pages(4), clip(tmp_path / "v.mp4", 0)])
+    assert f"8 images, 1 clips, 68 words, {bytes_of(mixed)}" in shown(mixed)
+    assert "videos" not in report_of(build(tmp_path / "pages")).totals
+    assert (
+        m3w("verify", tmp_path / "set")[1].rstrip().endswith(f"0 images, 4 clips, 42 words, {bytes_of(manifest)} read")
+    )
+
+
+def bytes_of(manifest: Manifest) -> str:
+    return size(sum(shard.bytes for shard in manifest.shards))
 
 
 def test_print_report_fits_100_columns_at_the_size_of_the_paper(tmp_path: Path) -> None:

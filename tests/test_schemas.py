@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import keys
-from schemas.document import Document, Image, Slot, Source, Text, Video, normal_form
+from schemas.document import Document, Image, Slot, Source, Subtitles, Text, Video, normal_form
 from schemas.json_schema import SCHEMA_FILE, sample_schema, schema_text
 from schemas.markup import END_OF_CHUNK, IMAGE, Mark, parse, render
 from schemas.shard import (
@@ -34,6 +34,9 @@ TEXTS = st.one_of(
 )
 SCORES = st.dictionaries(st.text(max_size=5), st.floats(allow_nan=False, allow_infinity=False), max_size=3)
 SIZES = st.integers(0, 20_000)
+SUBTITLES = st.builds(
+    Subtitles, url=TEXTS, language=TEXTS, kind=st.sampled_from(["", "subtitles", "captions", "descriptions"])
+)
 
 
 @st.composite
@@ -51,7 +54,17 @@ def images(draw: st.DrawFn) -> Image:
 @st.composite
 def videos(draw: st.DrawFn) -> Video:
     times = tuple(sorted(draw(st.lists(st.floats(0, 1e4), max_size=3))))
-    return Video(url=draw(TEXTS), start=draw(st.floats(0, 1e4)), end=draw(st.floats(0, 1e4)), times=times)
+    return Video(
+        url=draw(TEXTS),
+        start=draw(st.floats(0, 1e4)),
+        end=draw(st.floats(0, 1e4)),
+        times=times,
+        title=draw(TEXTS),
+        caption=draw(TEXTS),
+        description=draw(TEXTS),
+        subtitles=tuple(draw(st.lists(SUBTITLES, max_size=2))),
+        scores=draw(SCORES),
+    )
 
 
 SLOTS = st.lists(st.one_of(TEXTS.map(Text), images(), videos()), max_size=8).map(tuple)

@@ -25,20 +25,20 @@ from pipelines.facts import (
     USES_STORED,
     USES_UNIQUE,
     WANTED,
+    DocumentFact,
     LedgerRow,
     MediaFact,
-    PageFact,
     SampleFact,
     StoredUse,
     TodoFact,
     UseFact,
     to_json,
 )
-from pipelines.fetch import Buckets, Web, image_settings, plan_shuffle
+from pipelines.fetch import Buckets, Web, media_settings, plan_shuffle
 from pipelines.filters.image_url import check_image_use
-from pipelines.recipe import Recipe, load_recipe
-from pipelines.select import one_per_image_set, one_per_url, shuffles, useful_images
-from pipelines.stage import Out
+from pipelines.recipe import PageRecipe, load_recipe
+from pipelines.select import one_per_image_set, one_per_url, page_shuffles, useful_images
+from pipelines.stage import Out, Shuffle
 from pipelines.store.facts import read_rows
 from pipelines.web.config import NO_ALLOWANCES, Agent
 from pipelines.write import frequent, image_shuffles, outcome, shard_shuffle
@@ -52,14 +52,15 @@ RECIPE = replace(
     images_left=replace(DEMO.images_left, min_images=1),
     image_safety=replace(DEMO.image_safety, max_score=0.8),
 )
-SETTINGS = image_settings(RECIPE)
+SETTINGS = media_settings(RECIPE)
 OFFLINE = Web(agent=None, allowances=NO_ALLOWANCES, connections=1)
 ONLINE = replace(OFFLINE, agent=Agent("OpenM3W", "1", "me@example.org"))
 
 
-def page(url: str, text: str, images: list[str], time: int = 0, name: str = "a.warc", offset: int = 0) -> PageFact:
+def page(url: str, text: str, images: list[str], time: int = 0, name: str = "a.warc", offset: int = 0) -> DocumentFact:
     uses = [[number, image, 0, 0] for number, image in enumerate(images)]
-    return PageFact(
+    return DocumentFact(
+        kind="page",
         key=page_key(url, text),
         url=url,
         url_key=url_key(url),
@@ -98,8 +99,12 @@ def stored(row: LedgerRow, page_: str, number: int = 0) -> StoredUse:
     return StoredUse(row.sha256, page_, number, to_json(list(row)))
 
 
+def after_fetch(recipe: PageRecipe) -> list[Shuffle]:
+    return image_shuffles(recipe, "page", recipe.images_left.min_images, recipe.extract.max_images)
+
+
 def named(name: str) -> Any:
-    return next(s for s in [*shuffles(RECIPE), *image_shuffles(RECIPE)] if s.name == name)
+    return next(s for s in [*page_shuffles(RECIPE), *after_fetch(RECIPE)] if s.name == name)
 
 
 def rows_and_letters(results: Any) -> tuple[list[Any], list[DeadLetter]]:
@@ -218,7 +223,9 @@ def test_a_page_keeps_each_address_once_and_goes_if_too_few_are_left() -> None:
     full = page("https://x.example/full", "a", [first, second, "https://X.example:443/1.png"])
     poor = page("https://x.example/poor", "b", [first, second, first])
     kept = [use(u[1], full.key, u[0]) for u in full.uses()] + [use(first, poor.key, n) for n in (0, 2)]
-    result = apply_shuffle(shuffles(recipe)[3], {"pages_unique": [full, poor], "uses_kept": kept}, random.Random(1))
+    result = apply_shuffle(
+        page_shuffles(recipe)[3], {"pages_unique": [full, poor], "uses_kept": kept}, random.Random(1)
+    )
     assert result.rows["pages_by_images"] == [full.with_uses([[0, first, 0, 0], [1, second, 0, 0]])]
     assert result.reasons() == {
         ("image_use", "images_left", "repeated_in_page"): 2,
@@ -241,7 +248,7 @@ IMAGES = [
 
 
 @st.composite
-def pages_of_a_crawl(draw: st.DrawFn) -> list[PageFact]:
+def pages_of_a_crawl(draw: st.DrawFn) -> list[DocumentFact]:
     count = draw(st.integers(0, 12))
     pages = []
     for offset in range(count):
@@ -257,12 +264,12 @@ def pages_of_a_crawl(draw: st.DrawFn) -> list[PageFact]:
 Reasons = dict[tuple[str, str, str], int]
 
 
-def selected(pages: list[PageFact], recipe: Recipe) -> tuple[list[PageFact], list[UseFact], Reasons]:
+def selected(pages: list[DocumentFact], recipe: PageRecipe) -> tuple[list[DocumentFact], list[UseFact], Reasons]:
     """What the select job has to give, in plain Python: pages, wanted images, and how many were dropped and why."""
     dropped: Counter[tuple[str, str, str]] = Counter()
 
-    def one_of_each(pages: list[PageFact], key: Any, stage: str, reason: str) -> list[PageFact]:
-        kept: dict[Any, PageFact] = {}
+    def one_of_each(pages: list[DocumentFact], key: Any, stage: str, reason: str) -> list[DocumentFact]:
+        kept: dict[Any, DocumentFact] = {}
         for some in sorted(pages, key=lambda p: (-p.time, p.name, p.offset)):
             if key(some) in kept:
                 dropped["page", stage, reason] += 1
@@ -297,10 +304,12 @@ def selected(pages: list[PageFact], recipe: Recipe) -> tuple[list[PageFact], lis
     return sorted(left), sorted(wanted), {key: count for key, count in dropped.items() if count}
 
 
-def run_select(pages: list[PageFact], recipe: Recipe, run: Any) -> tuple[list[PageFact], list[UseFact], Reasons]:
+def run_select(
+    pages: list[DocumentFact], recipe: PageRecipe, run: Any
+) -> tuple[list[DocumentFact], list[UseFact], Reasons]:
     rows: Rows = {PAGES.name: pages}
     reasons: Reasons = {}
-    for shuffle in shuffles(recipe):
+    for shuffle in page_shuffles(recipe):
         result: Shuffled = run(shuffle, rows)
         rows = {**rows, **result.rows}
         assert not reasons.keys() & result.reasons().keys()
@@ -310,7 +319,7 @@ def run_select(pages: list[PageFact], recipe: Recipe, run: Any) -> tuple[list[Pa
 
 @settings(max_examples=200, deadline=None)
 @given(pages_of_a_crawl(), st.integers(1, 2), st.randoms(use_true_random=False))
-def test_select_is_what_a_plain_computation_gives(pages: list[PageFact], least: int, order: random.Random) -> None:
+def test_select_is_what_a_plain_computation_gives(pages: list[DocumentFact], least: int, order: random.Random) -> None:
     recipe = replace(RECIPE, images_left=replace(RECIPE.images_left, min_images=least))
     found = run_select(pages, recipe, lambda shuffle, rows: apply_shuffle(shuffle, rows, order))
     assert found == selected(pages, recipe)
@@ -451,7 +460,7 @@ def test_an_address_has_one_outcome_for_all_its_places(rows: list[LedgerRow], st
 def test_a_wanted_address_without_outcome_is_an_error() -> None:
     groups = {WANTED.name: Group(1, [use(URL, KEYS[0])]), LEDGER.name: Group(1, [ledger(URL, settings_="other")])}
     with pytest.raises(ValueError, match=r"no outcome of https://x\.example/photo\.jpg"):
-        list(outcome(RECIPE, "", groups))
+        list(outcome(RECIPE, SETTINGS, "", groups))
 
 
 def test_ledger_rows_of_other_data_sets_are_passed_over() -> None:
@@ -471,7 +480,7 @@ def test_a_blocked_hash_is_refused_though_the_store_has_it(tmp_path: Path) -> No
     listed.write_text(ledger(URL).sha256 + "\n")
     recipe = replace(RECIPE, blocklist=replace(RECIPE.blocklist, digest_files=(str(listed),)))
     rows = {WANTED.name: [use(URL, KEYS[0])], LEDGER.name: [ledger(URL)]}
-    result = apply_shuffle(image_shuffles(recipe)[0], rows, random.Random(1))
+    result = apply_shuffle(after_fetch(recipe)[0], rows, random.Random(1))
     assert set(result.reasons()) == {("image_url", "fetch", "blocked_hash"), ("image_use", "fetch", "blocked_hash")}
 
 
@@ -494,10 +503,8 @@ def test_more_places_than_the_shuffle_keeps_are_all_counted() -> None:
     assert [(letter.kind, letter.count) for letter in letters] == [("image", 1), ("image_use", 99)]
 
 
-def documents(pages: list[PageFact], uses: list[StoredUse], recipe: Recipe = RECIPE) -> Shuffled:
-    return apply_shuffle(
-        image_shuffles(recipe)[2], {PAGES_SELECTED.name: pages, USES_UNIQUE.name: uses}, random.Random(1)
-    )
+def documents(pages: list[DocumentFact], uses: list[StoredUse], recipe: PageRecipe = RECIPE) -> Shuffled:
+    return apply_shuffle(after_fetch(recipe)[2], {PAGES_SELECTED.name: pages, USES_UNIQUE.name: uses}, random.Random(1))
 
 
 def test_a_document_keeps_its_images_in_their_order() -> None:
@@ -554,7 +561,7 @@ def test_shards_by_key_and_split_through_beam(tmp_path: Path) -> None:
     samples = [
         SampleFact(f"{n:032x}", "dev" if n % 10 == 0 else "train", "packs/p", 0, 1, 1, "[]", 1) for n in range(50)
     ]
-    run_shuffle(shard_shuffle({"train": 3, "dev": 1}), {SAMPLES.name: samples}, str(tmp_path), 2)
+    run_shuffle(shard_shuffle({"train": 3, "dev": 1}, "page"), {SAMPLES.name: samples}, str(tmp_path), 2)
     names = {path.name: path for path in (tmp_path / "facts" / "shards").iterdir()}
     assert set(names) == {"train-000000", "train-000001", "train-000002", "dev-000000"}
     for name, folder in names.items():

@@ -11,7 +11,7 @@ from warcio.warcwriter import WARCWriter
 
 from pipelines.sources.config import SourceConfig
 from pipelines.sources.inputs import read_unit
-from pipelines.sources.records import RawMedia, RawPage, SourceRecord, Unreadable
+from pipelines.sources.records import RawMedia, RawPage, RawPair, SourceRecord, Unreadable
 from pipelines.sources.units import Unit
 
 CONFIG = SourceConfig(
@@ -19,10 +19,21 @@ CONFIG = SourceConfig(
     html_files_per_unit=3,
     max_body_bytes=1 << 20,
     max_skip_bytes=1 << 26,
+    pairs_of="",
+    tables="pages",
     url_column="url",
     html_column="html",
     date_columns=("date", "timestamp"),
     content_type_column="content_type",
+    url_columns=("image_url", "video_url", "url"),
+    text_columns=("caption", "text", "alt", "title"),
+    page_url_columns=("page_url",),
+    width_columns=("original_width", "width"),
+    height_columns=("original_height", "height"),
+    tsv_quotes=False,
+    max_row_bytes=1 << 16,
+    opt_out_tokens=("noai", "noimageai", "noml"),
+    tdm_reservation=True,
 )
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(64))
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n"
@@ -105,12 +116,14 @@ def read_bytes(folder: Path, data: bytes, name: str = "a.warc.gz", config: Sourc
 
 
 def outcome(record: SourceRecord) -> str:
-    """ "page URL", "image URL" or the reason of a refusal."""
+    """ "page URL", "image URL", "pair URL TEXT" or the reason of a refusal."""
     match record:
         case RawPage():
             return f"page {record.url}"
         case RawMedia():
             return f"image {record.url}"
+        case RawPair():
+            return f"pair {record.url} {record.text}"
         case Unreadable():
             return record.rejected.reason
 

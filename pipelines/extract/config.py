@@ -9,8 +9,8 @@ class ExtractConfig:
 
     mode: str
     """"main": the main content. "full": everything visible."""
-    require_images: bool
-    """Refuse a page without pictures in its content."""
+    images: str
+    """Pictures in a page's content. "required": a page without is refused; "none": a page with any; "optional"."""
     max_images: int
     """Most pictures in a page's content. Four times as many elements may stand for them (lazy twins, copies)."""
     srcset_max_width: int
@@ -46,6 +46,8 @@ class ExtractConfig:
     def __post_init__(self) -> None:
         if self.mode not in ("main", "full"):
             raise ValueError('mode must be "main" or "full"')
+        if self.images not in ("required", "optional", "none"):
+            raise ValueError('images must be "required", "optional" or "none"')
         for name in ("max_images", "srcset_max_width", "viewport_width"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")

@@ -14,7 +14,7 @@ _ELEMENTS_PER_IMAGE = 4
 
 
 def extract(page: ParsedPage, config: ExtractConfig) -> Document | Rejected:
-    """The page's text and images in reading order. Reasons: no_text, no_images, too_many_images."""
+    """The page's text and images in reading order. Reasons: no_text, no_images, has_images, too_many_images."""
     tree = visible_tree(page.root)
     if config.mode == "main":
         roots, dropped = content(tree, config)
@@ -35,8 +35,10 @@ def extract(page: ParsedPage, config: ExtractConfig) -> Document | Rejected:
     if not document.text.strip():
         return Rejected("no_text", "no visible text")
     count = len(document.images)
-    if config.require_images and not count:
+    if config.images == "required" and not count:
         return Rejected("no_images", "no picture in the content")
+    if config.images == "none" and count:
+        return Rejected("has_images", f"{count} pictures in the content")
     if count > config.max_images:
         return Rejected("too_many_images", f"{count} pictures, at most {config.max_images}")
     return document

@@ -65,10 +65,10 @@ class ParsedPage:
 # A start tag with its attributes as the HTML tokenizer splits them. All repeats are possessive: one linear scan.
 _ATTRIBUTE = r"""[\s/]*+[^\s/>=][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+))?+"""
 # An end tag </html> makes libxml2 stop reading, though browsers go on; </br> is a line break to a browser.
-# <source>, <track> and <wbr> have no content, which libxml2 does not know: it would put what follows inside them.
+# <embed>, <source>, <track> and <wbr> have no content, which libxml2 does not know: what follows would be in them.
 # <image> is <img> to a browser (HTML standard 13.2.6.4.7); the one of SVG stands where nothing is read.
 _REPAIRED = re.compile(
-    r"""</(html|br)\b[^>]*+>|<(source|track|wbr)\b(?:[^>"']|"[^"]*+"|'[^']*+'|["'])*+>|<(image)(?=[\s/>])""",
+    r"""</(html|br)\b[^>]*+>|<(embed|source|track|wbr)\b(?:[^>"']|"[^"]*+"|'[^']*+'|["'])*+>|<(image)(?=[\s/>])""",
     re.IGNORECASE,
 )
 _IMAGE = re.compile(r"<image(?=[\s/>])", re.IGNORECASE)

@@ -42,7 +42,7 @@ def url_rules(
     if parts is None:
         return Rejected("bad_url", f"not an absolute http or https address: {url[:200]!r}")
     host, path = parts
-    if blocked_domains and (domain := _blocked(host, load_domains(blocked_domains))):
+    if blocked_domains and (domain := listed_domain(host, load_domains(blocked_domains))):
         return Rejected("blocked_domain", domain)
     if found := url_words(host).intersection(host_words) or url_words(path).intersection(path_words):
         return Rejected("url_word", min(found))
@@ -75,7 +75,7 @@ def load_domains(path: str) -> frozenset[str]:
     return frozenset(_ascii(domain) for line in lines if (domain := line.split("#")[0].strip().strip(".").lower()))
 
 
-def _blocked(host: str, domains: frozenset[str]) -> str:
+def listed_domain(host: str, domains: frozenset[str]) -> str:
     """The domain on the list that `host` is or lies under; empty if there is none."""
     domain = _ascii(host)
     while domain:

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from pipelines.sources.config import SourceConfig
-from pipelines.sources.http_body import sniff
+from pipelines.sources.http_body import is_media, sniff
 from pipelines.sources.records import RawMedia, RawPage, SourceRecord, Span, Unreadable
 from pipelines.sources.units import Unit
 from pipelines.store.paths import is_remote, list_files, open_read
@@ -90,7 +90,7 @@ def address(base_url: str, name: str) -> str:
 
 
 def read_html(unit: Unit, config: SourceConfig) -> Generator[SourceRecord, None, Span]:
-    """HTML files as pages and image files as media; other files are no records. Returns (start, end).
+    """HTML files as pages, image files (or videos and subtitles) as media; others are no records. Returns (start, end).
 
     Raises:
         RuntimeError: files came to the folder or left it after the build was planned.
@@ -129,9 +129,10 @@ def _read(file: FolderFile, name: str, base_url: str, config: SourceConfig) -> S
         with open_read(file.path) as stream:
             body = stream.read(_HEAD_BYTES)
             found = sniff(body)
-            if not found.startswith("image/") and not named_html:
+            held = is_media("image" if found.startswith("image/") else "", body, config)
+            if not held and not named_html:
                 return None
-            if found.startswith("image/") and not (named_html and found == "image/svg+xml"):
+            if held and not (named_html and found == "image/svg+xml"):
                 length = stream.seek(0, os.SEEK_END)
                 if length > config.max_body_bytes:
                     return refuse("too_large", f"{length} bytes, at most {config.max_body_bytes}", length)

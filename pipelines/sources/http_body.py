@@ -11,6 +11,8 @@ from collections.abc import Mapping
 import brotli  # type: ignore[import-untyped]
 import zstandard
 
+from pipelines.sources.config import SourceConfig
+from pipelines.video.sniff import sniff_subtitles, sniff_video
 from schemas.rejection import Rejected
 
 _CHUNK = re.compile(rb"[ \t]*([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]{0,256})?\r?\n")
@@ -110,6 +112,16 @@ def _kind(name: str) -> str:
     if name == "text/html":
         return "html"
     return "image" if name.startswith("image/") else name or "unknown"
+
+
+def is_media(kind: str, body: bytes, config: SourceConfig) -> bool:
+    """Whether a body is what a recipe makes its documents of: pictures, or videos with their subtitles.
+
+    `kind` is what `kind_of` found; `body` may be its beginning.
+    """
+    if config.pairs_of == "videos":
+        return bool(sniff_video(body[:4096]) or sniff_subtitles(body[:4096]))
+    return kind == "image"
 
 
 def decode_body(headers: Mapping[str, list[str]], body: bytes, max_bytes: int) -> tuple[bytes, str] | Rejected:

@@ -1,8 +1,9 @@
-"""Images that the input itself holds, read in place: records of a WARC, files beside saved HTML."""
+"""Images that the input itself holds, read in place: records of a WARC, members of a tar, files in folders."""
 
 from collections.abc import Mapping
 
 from pipelines.sources.config import SourceConfig
+from pipelines.sources.pair_archive import shard_folder
 from pipelines.sources.warc import read_record_body
 from pipelines.store import paths
 
@@ -15,7 +16,8 @@ def read_original(
     Args:
         places: where each input is, by its name.
         origin: "warc" or "file".
-        name: `Source.file`: the name of an input, or of a file below a folder that is one.
+        name: `Source.file`: the name of an input, or of a file below a folder that is one, or below the folder that
+            belongs to one (see `pair_archive.read_shard_table`).
         offset, length: of `Source`.
 
     Raises:
@@ -24,8 +26,16 @@ def read_original(
     """
     if origin == "warc":
         return read_record_body(places[name], offset, length, config.max_body_bytes)
-    folder, _, rest = name.partition("/")
-    path = paths.join(places[folder], rest) if rest else places[name]
     if length > config.max_body_bytes:
         raise ValueError(f"{name} has {length} bytes, at most {config.max_body_bytes} allowed")
-    return paths.read_range(path, 0, length)
+    return paths.read_range(_path_of(name, places), offset, length)
+
+
+def _path_of(name: str, places: Mapping[str, str]) -> str:
+    if name in places:
+        return places[name]
+    folder, _, rest = name.partition("/")
+    if folder in places:
+        return paths.join(places[folder], rest)
+    shard, _, file = name.rpartition("/")
+    return paths.join(shard_folder(places[f"{shard}.parquet"]), file)

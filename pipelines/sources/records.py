@@ -1,4 +1,7 @@
-"""What every source yields: a page, a media record, or a counted refusal; exactly one for each record read."""
+"""What every source yields: a page, a pair, a media record, or a counted refusal; at least one for each record read.
+
+Most records give one. A sample of an archive gives its image and its pair, a page of a WAT all its pairs.
+"""
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
@@ -26,25 +29,41 @@ class RawPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawMedia:
-    """A reference to an image (later: a video) that the input itself holds; its bytes stay where they are."""
+    """A reference to an image or a video that the input itself holds; its bytes stay where they are."""
 
     url: str
     content_type: str = ""
     headers: dict[str, list[str]] = field(default_factory=dict)
     source: Source
-    """`file`, `offset` and `length` of the WARC record or the whole file: `media.originals` reads it back."""
+    """`file`, `offset` and `length` of the WARC record, of the bytes of a tar's member or of the whole file:
+    `sources.originals` reads them back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawPair:
+    """An image's (or video's) address with the text that goes with it: of a table, an archive of pairs, a WAT file."""
+
+    url: str
+    text: str
+    """As it came, not cleaned."""
+    page_url: str = ""
+    """Address of the page it stood on; empty if the input does not say."""
+    declared_width: int = 0
+    """Pixels, as the input says; 0 if it does not."""
+    declared_height: int = 0
+    source: Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
-    """A record that is neither: why, and where it stands."""
+    """A record that is none of them: why, and where it stands."""
 
     rejected: Rejected
     url: str = ""
     source: Source
 
 
-SourceRecord = RawPage | RawMedia | Unreadable
+SourceRecord = RawPage | RawMedia | RawPair | Unreadable
 
 Span = tuple[int, int]
 """Where the first thing of a unit begins and where its last one ends."""

@@ -1,50 +1,23 @@
 """Tables of web pages: Parquet and JSONL files with a column of addresses and one of HTML."""
 
-import gzip
-import json
-import zlib
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, BinaryIO, cast
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import Any
 
 from pipelines.sources.config import SourceConfig
 from pipelines.sources.http_body import kind_of, media_type
+from pipelines.sources.parquet_rows import parquet_columns, parquet_rows
 from pipelines.sources.records import RawPage, SourceRecord, Span, Unreadable
+from pipelines.sources.text_lines import json_object, lines
 from pipelines.sources.units import Unit
-from pipelines.store.paths import open_read, size
+from pipelines.store.paths import size
 from schemas.document import Source
 from schemas.rejection import Rejected
 
 JSONL_SUFFIXES = (".jsonl", ".jsonl.gz")
 _BATCH_ROWS = 64
 _PROBED_ROWS = 100
-
-
-def parquet_ranges(path: str, range_bytes: int) -> list[tuple[int, int]]:
-    """Runs of row groups of about `range_bytes` stored bytes each, as (first, end).
-
-    Raises:
-        ValueError: no Parquet file.
-    """
-    if not size(path):
-        return [(0, 0)]
-    with _parquet(path) as file:
-        sizes = [_stored_bytes(file.metadata.row_group(index)) for index in range(file.metadata.num_row_groups)]
-    ranges: list[tuple[int, int]] = []
-    first = held = 0
-    for index, stored in enumerate(sizes):
-        held += stored
-        if held >= range_bytes:
-            ranges.append((first, index + 1))
-            first, held = index + 1, 0
-    if first < len(sizes) or not ranges:
-        ranges.append((first, len(sizes)))
-    return ranges
 
 
 def missing_columns(path: str, config: SourceConfig) -> tuple[list[str], list[str]]:
@@ -56,104 +29,55 @@ def missing_columns(path: str, config: SourceConfig) -> tuple[list[str], list[st
     if not size(path):
         return [], []
     if path.lower().endswith(JSONL_SUFFIXES):
-        probed = [row for _, row in islice(_json_rows(path, "", config), _PROBED_ROWS)]
+        probed = [row for _, row in islice(_json_rows(path, config), _PROBED_ROWS)]
         if not probed:
             return [], []
-        rows = [row for row in probed if not isinstance(row, Unreadable)]
-        if not rows:
-            why = next(row.rejected.detail for row in probed if isinstance(row, Unreadable))
-            raise ValueError(f"none of the first {len(probed)} lines is a JSON object: {why}")
-        columns = list(dict.fromkeys(name for row in rows for name in row))
+        columns = json_columns(probed)
     else:
-        with _parquet(path) as file:
-            columns = list(file.schema_arrow.names)
+        columns = parquet_columns(path)
     return [name for name in (config.url_column, config.html_column) if name not in columns], columns
+
+
+def json_columns(probed: Sequence[Mapping[str, Any] | Rejected]) -> list[str]:
+    """Names of all keys of the first rows of a JSONL file, of which there are some.
+
+    Raises:
+        ValueError: none of them is an object.
+    """
+    rows = [row for row in probed if not isinstance(row, Rejected)]
+    if not rows:
+        why = next(row.detail for row in probed if isinstance(row, Rejected))
+        raise ValueError(f"none of the first {len(probed)} lines is a JSON object: {why}")
+    return list(dict.fromkeys(name for row in rows for name in row))
 
 
 def read_table(unit: Unit, config: SourceConfig) -> Generator[SourceRecord, None, Span]:
     """A page or a refusal for each row; returns (start, end)."""
     empty = True
-    for record in _rows(unit, config):
+    for number, row in _rows(unit, config):
         empty = False
-        yield record
+        source = Source(file=unit.name, offset=number)
+        yield Unreadable(rejected=row, source=source) if isinstance(row, Rejected) else _page(row, source, config)
     if empty:
         yield Unreadable(rejected=Rejected("empty_file", "no rows"), source=Source(file=unit.name, offset=unit.start))
     return unit.start, unit.end
 
 
-def _rows(unit: Unit, config: SourceConfig) -> Iterator[SourceRecord]:
+def _rows(unit: Unit, config: SourceConfig) -> Iterator[tuple[int, Mapping[str, Any] | Rejected]]:
     if unit.path.lower().endswith(JSONL_SUFFIXES):
-        for number, row in _json_rows(unit.path, unit.name, config):
-            yield row if isinstance(row, Unreadable) else _page(row, Source(file=unit.name, offset=number), config)
-        return
-    if not size(unit.path):
-        return
-    with _parquet(unit.path) as file:
-        number = sum(file.metadata.row_group(index).num_rows for index in range(unit.start))
-        for index in range(unit.start, unit.end):
-            end = number + file.metadata.row_group(index).num_rows
-            try:
-                for cells in _parquet_rows(file, index, config):
-                    yield _page(cells, Source(file=unit.name, offset=number), config)
-                    number += 1
-            except (pa.ArrowException, OSError) as error:
-                lost = Rejected("corrupt_row_group", f"rows {number} to {end - 1}: {error}")
-                yield Unreadable(rejected=lost, source=Source(file=unit.name, offset=number))
-            number = end
-
-
-def _parquet_rows(file: pq.ParquetFile, index: int, config: SourceConfig) -> Iterator[Mapping[str, Any]]:
+        return _json_rows(unit.path, config)
     wanted = (config.url_column, config.html_column, *config.date_columns, config.content_type_column)
-    columns = [name for name in file.schema_arrow.names if name in wanted]
-    for batch in file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[index], columns=columns, use_threads=False):
-        # Not the whole batch at once: invalid UTF-8 in one cell would lose all of them.
-        for row in range(batch.num_rows):
-            yield {name: _cell(batch.column(place), row) for place, name in enumerate(batch.schema.names)}
+    return parquet_rows(unit.path, unit.start, unit.end, wanted, _BATCH_ROWS)
 
 
-def _cell(column: Any, row: int) -> Any:
-    try:
-        return column[row].as_py()
-    except UnicodeDecodeError:
-        return column[row].as_buffer().to_pybytes()
-    except (ValueError, OverflowError, LookupError):  # a time that Python cannot hold, or of an unknown zone
-        return None
-
-
-def _json_rows(path: str, name: str, config: SourceConfig) -> Iterator[tuple[int, Mapping[str, Any] | Unreadable]]:
+def _json_rows(path: str, config: SourceConfig) -> Iterator[tuple[int, Mapping[str, Any] | Rejected]]:
     """(row number, row) for each line that is not blank."""
     # JSON writes a byte of HTML in up to six ("\\u003c"), and has other columns.
-    limit = 8 * config.max_body_bytes
-    number = 0
-    with open_read(path) as stored:
-        stream = cast(BinaryIO, gzip.GzipFile(fileobj=stored)) if path.lower().endswith(".gz") else stored
-        while True:
-            source = Source(file=name, offset=number)
-            try:
-                line = stream.readline(limit)
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                lost = Rejected("corrupt_file", f"from row {number} on: {error}")
-                yield number, Unreadable(rejected=lost, source=source)
-                return
-            if not line:
-                return
-            if len(line) >= limit and not line.endswith(b"\n"):
-                while (rest := stream.readline(1 << 20)) and not rest.endswith(b"\n"):
-                    pass
-                yield number, Unreadable(rejected=Rejected("too_large", f"a line above {limit} bytes"), source=source)
-            elif line.strip():
-                yield number, _json_row(line, source)
-            number += 1
-
-
-def _json_row(line: bytes, source: Source) -> Mapping[str, Any] | Unreadable:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return Unreadable(rejected=Rejected("bad_json", str(error)), source=source)
-    if not isinstance(row, dict):
-        return Unreadable(rejected=Rejected("bad_json", f"{type(row).__name__}, not an object"), source=source)
-    return row
+    for number, (_, line) in enumerate(lines(path, 0, None, 8 * config.max_body_bytes)):
+        if isinstance(line, Rejected):
+            yield number, line
+        elif line.strip():
+            yield number, json_object(line)
 
 
 def _page(row: Mapping[str, Any], source: Source, config: SourceConfig) -> SourceRecord:
@@ -205,18 +129,3 @@ def _date(value: object) -> str:
     except OverflowError:  # the first or last hours that can be told
         return ""
     return value.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _stored_bytes(group: pq.RowGroupMetaData) -> int:
-    return sum(group.column(index).total_compressed_size for index in range(group.num_columns))
-
-
-@contextmanager
-def _parquet(path: str) -> Iterator[pq.ParquetFile]:
-    with open_read(path) as stream:
-        try:
-            file = pq.ParquetFile(stream, pre_buffer=False)
-        except pa.ArrowException as error:
-            raise ValueError(f"{path}: no readable Parquet file: {error}") from error
-        with file:
-            yield file

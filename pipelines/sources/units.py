@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
-UnitKind = Literal["warc", "html", "table"]
+UnitKind = Literal["warc", "html", "table", "archive", "failures", "files"]
+"""warc: a file of WARC records, also a WAT; archive: a tar of pairs; failures, files: the Parquet file that img2dataset
+writes beside a tar, or beside a folder of images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +19,8 @@ class Unit:
     path: str
     """Where it is on this machine or object store."""
     start: int
-    """warc: byte offset of the range; html: index in the sorted list of files; table: row group or row."""
+    """warc: byte offset of the range; html: index in the sorted list of files; Parquet: row group; table of pairs that
+    is a text: byte offset; else 0."""
     end: int
     """Exclusive end of the same."""
     base_url: str = ""

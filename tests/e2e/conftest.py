@@ -35,7 +35,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "lenient.toml",
         source={"range_bytes": 4_000_000},
         shards={"max_bytes": 8_000_000},
-        extract={"require_images": "false"},
+        extract={"images": '"optional"'},
         language={"min_score": 0.3},
         gopher_quality={"min_letter_words": 0.55},
         image_filter={"max_ratio": 10.0},

@@ -1,0 +1,157 @@
+"""A web server of pictures for benchmarks, in a process of its own: python -m benchmarks.picture_server.
+
+It serves any number of pictures, made of a few hundred real ones by a comment inside, so that no two have the same
+bytes; every twentieth address misbehaves. Connections are kept alive. It prints its port, remembers how often each
+address was asked for, and ends when its standard input does.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from io import BytesIO
+from itertools import islice
+from urllib.request import urlopen
+
+from PIL import Image
+
+from benchmarks.corpus import DEMO, Picture, commented, read_demo
+from benchmarks.machine import ROOT
+
+HOSTS = 50
+"""Addresses of loopback that the pictures are spread over, as if each was a host of its own."""
+BAD_STEP = 20
+BAD = ("missing", "no picture", "opted out", "cut")
+"""What every 20th address answers instead of a picture, in turn: 404; a web page; a header that forbids the use; half
+of the announced bytes."""
+MIN_SIDE = 400
+"""Smaller pictures of the crawl are left out: most of the web's pictures are larger."""
+JPEG_QUALITY = 85
+
+
+@dataclass(frozen=True)
+class PictureServer:
+    """A running server."""
+
+    port: int
+
+    def url(self, number: int) -> str:
+        return f"http://127.0.0.{1 + number % HOSTS}:{self.port}/pictures/{number}"
+
+    def asked(self) -> Counter[int]:
+        """How often each picture was asked for since the last call."""
+        with urlopen(f"http://127.0.0.1:{self.port}/asked") as answer:
+            return Counter({int(number): times for number, times in json.load(answer).items()})
+
+
+@contextmanager
+def serving() -> Iterator[PictureServer]:
+    """Runs a server as long as the block lasts."""
+    command = [sys.executable, "-m", "benchmarks.picture_server"]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        yield PictureServer(int(process.stdout.readline()))
+    finally:
+        process.stdin.close()
+        process.wait()
+
+
+def bad(number: int) -> str:
+    """How this address misbehaves; empty if it gives a picture."""
+    turn, rest = divmod(number, BAD_STEP)
+    return BAD[turn % len(BAD)] if rest == BAD_STEP - 1 else ""
+
+
+def load_pictures() -> list[Picture]:
+    """The demo crawl's pictures that have a side above 400 pixels; of its PNGs every other one as JPEG.
+
+    Its works are manuals, with five PNGs to a JPEG; on most pages of the web it is the other way round.
+    """
+    _, found = read_demo(DEMO)
+    pictures = [found[url] for url in sorted(found) if max(_open(found[url]).size) > MIN_SIDE]
+    lossless = (n for n, picture in enumerate(pictures) if picture.content_type != "image/jpeg")
+    for number in islice(lossless, 0, None, 2):
+        pictures[number] = _as_jpeg(pictures[number])
+    return pictures
+
+
+def _open(picture: Picture) -> Image.Image:
+    return Image.open(BytesIO(picture.data))
+
+
+def _as_jpeg(picture: Picture) -> Picture:
+    buffer = BytesIO()
+    opaque = Image.new("RGB", (image := _open(picture).convert("RGBA")).size, "white")
+    opaque.paste(image, mask=image)
+    opaque.save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return Picture(picture.name, buffer.getvalue(), "image/jpeg", picture.icon)
+
+
+def answer(number: int, pictures: Sequence[Picture]) -> bytes:
+    """The response for a picture; one that is cut is shorter than it says, and its connection must be closed."""
+    picture = pictures[number % len(pictures)]
+    body, status, more = commented(picture.data, f"picture {number}"), HTTPStatus.OK, ""
+    fault = bad(number)
+    if fault == "missing":
+        body, status = b"nothing here", HTTPStatus.NOT_FOUND
+    elif fault == "no picture":
+        body = b"<!doctype html><title>Picture</title><p>There is a page where the picture was."
+    elif fault == "opted out":
+        more = "X-Robots-Tag: noai\r\n"
+    length = len(body)
+    if fault == "cut":
+        body = body[: length // 2]
+    head = f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: {picture.content_type}\r\n{more}"
+    return f"{head}Content-Length: {length}\r\n\r\n".encode() + body
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, pictures: Sequence[Picture], asked: Counter[int]) -> None:
+        self.pictures, self.counts = pictures, asked
+        self.buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        while b"\r\n\r\n" in self.buffer:
+            head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
+            self.reply(head.lower())
+
+    def reply(self, head: bytes) -> None:
+        path = head.split(b" ", 2)[1].decode()
+        if path == "/asked":
+            body = json.dumps(self.counts).encode()
+            self.counts.clear()
+            self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            ends = True
+        else:
+            number = int(path.rsplit("/", 1)[1])
+            self.counts[number] += 1
+            self.transport.write(answer(number, self.pictures))
+            ends = bad(number) == "cut"
+        if ends or b"\r\nconnection: close" in head:
+            self.transport.close()
+
+
+async def serve() -> None:
+    pictures, counts = load_pictures(), Counter[int]()
+    loop = asyncio.get_running_loop()
+    first = await loop.create_server(lambda: _Connection(pictures, counts), "127.0.0.1", 0, backlog=1024)
+    port = first.sockets[0].getsockname()[1]
+    others = [f"127.0.0.{number}" for number in range(2, HOSTS + 1)]
+    await loop.create_server(lambda: _Connection(pictures, counts), others, port, backlog=1024)
+    print(port, flush=True)
+    await asyncio.to_thread(sys.stdin.read)  # until whoever started us closes our input
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())

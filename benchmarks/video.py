@@ -1,0 +1,208 @@
+"""Clips per second of one core, from a video file to clips with JPEG frames, beside bare decoding of the same files."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from math import inf
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import av
+import psutil
+
+from benchmarks.machine import ROOT, Result, Table, say
+from benchmarks.pages import timed
+from pipelines.recipe import VideoRecipe, load_recipe
+from pipelines.video import isolated
+from pipelines.video.config import CutConfig
+from pipelines.video.cut import cut_here
+from pipelines.video.isolated import cut_isolated
+from pipelines.video.records import CutVideo
+
+DEMO = ROOT / "demo" / "videos"
+FPS = 24
+MADE = {
+    "h264, 1280 x 720, key frames 10 s apart": ("long.mp4", "libx264", (1280, 720), 240),
+    "h264, 640 x 360, key frames 10 s apart": ("small.mp4", "libx264", (640, 360), 240),
+    "h264, 1280 x 720, key frames 0.5 s apart": ("dense.mp4", "libx264", (1280, 720), 12),
+    "vp9, 854 x 480, key frames 5 s apart": ("vp9.webm", "libvpx-vp9", (854, 480), 120),
+}
+"""What is encoded of the demo's trailer, frame for frame, twice as fast: name, codec, size, frames between keys."""
+AS_THEY_ARE = {
+    "the demo's trailer: h264, 426 x 240, 12 a second": "trailer.mp4",
+    "the demo's screen recording: vp8, 1024 x 768, 15 a second": "monitors.webm",
+}
+
+
+@dataclass(frozen=True)
+class Video:
+    """One file, and the processor seconds that were spent on it, by what they were spent on."""
+
+    name: str
+    path: Path
+    cut: CutVideo
+    times: dict[str, float]
+
+    @property
+    def bare_by(self) -> str:
+        return min(BARE, key=lambda way: self.times.get(way, inf))
+
+    @property
+    def bare(self) -> float:
+        return self.times[self.bare_by]
+
+
+def measure(scratch: Path, quick: bool) -> Result:
+    recipe = load_recipe("vtp")
+    assert isinstance(recipe, VideoRecipe)
+    config = CutConfig(
+        video=recipe.video,
+        scenes=recipe.scenes,
+        clips=recipe.clips,
+        frames=recipe.frames,
+        clip_text=recipe.clip_text,
+    )
+    frames, repeats = (96, 1) if quick else (660, 3)
+    fps = config.frames.fps
+    files = {
+        name: encode(scratch / file, frames, codec, size, distance)
+        for name, (file, codec, size, distance) in MADE.items()
+    }
+    files |= {name: DEMO / file for name, file in AS_THEY_ARE.items()}
+    videos = []
+    for name, path in files.items():
+        say(f"video: {name}")
+        cut = cut_isolated(path, config)  # also starts the child
+        if not isinstance(cut, CutVideo):
+            raise RuntimeError(f"{name}: {cut}")
+        # A container whose table of key frames is wrong cannot be sought in: some frames are not found.
+        usable = [way for way in BARE if BARE[way](path, fps) >= decode_all(path, fps)]
+        runs: dict[str, Callable[[], float]] = {
+            **{way: lambda way=way, path=path: timed(lambda: BARE[way](path, fps)) for way in usable},  # type: ignore[misc]
+            OURS[0]: lambda path=path: timed(lambda: cut_here(path, config)),  # type: ignore[misc]
+            OURS[1]: lambda path=path: with_child(lambda: cut_isolated(path, config)),  # type: ignore[misc]
+        }
+        rounds = [{what: run() for what, run in runs.items()} for _ in range(repeats)]
+        videos.append(Video(name, path, cut, {what: median(times[what] for times in rounds) for what in runs}))
+    return Result(
+        "video",
+        "How many clips one core cuts out of videos: read the packets, decode, find the cuts, judge, and encode frames "
+        "at 1 a second as JPEG. Beside it bare decoding (PyAV, one thread, frames at 1 a second, nothing done with "
+        "them), of the whole file or by seeking, whichever takes less.",
+        (speed_table(videos), work_table(videos)),
+        (
+            f"Clips of {sum(video.cut.facts.duration for video in videos) / clips(videos):.1f} s on average, kept and "
+            "dropped; recipe vtp. All files show real pictures (Big Buck Bunny's trailer of the demo; its screen "
+            "recording).",
+            f"Processor time, median of {repeats} rounds; of the isolated process that of all its processes.",
+            "The goal is 0.8 of bare decoding. What is left is the JPEG encoding of a frame a second, which weighs "
+            "most where decoding costs least.",
+        ),
+    )
+
+
+def clips(videos: list[Video]) -> int:
+    return sum(len(video.cut.clips) + len(video.cut.dropped) for video in videos)
+
+
+def speed_table(videos: list[Video]) -> Table:
+    rows = [row(video.name, clips([video]), video.bare, video.times) for video in videos]
+    total = {what: sum(video.times[what] for video in videos) for what in OURS}
+    rows.append(row("all", clips(videos), sum(video.bare for video in videos), total))
+    head = ("one core", "bare, clips/s", "cut, clips/s", "of bare", "isolated, clips/s", "of bare")
+    return Table(head, rows)
+
+
+def row(name: str, count: int, bare: float, times: dict[str, float]) -> tuple[str, ...]:
+    cells = [name, f"{count / bare:.1f}"]
+    for what in OURS:
+        cells += [f"{count / times[what]:.1f}", f"{bare / times[what]:.2f}"]
+    return tuple(cells)
+
+
+def work_table(videos: list[Video]) -> Table:
+    return Table(
+        ("file", "seconds of video", "bare by", "frames", "of them decoded", "cuts", "JPEGs", "real time / cut"),
+        [
+            (
+                video.name,
+                f"{video.cut.facts.duration:.1f}",
+                video.bare_by,
+                str(video.cut.facts.frames),
+                str(video.cut.decoded),
+                str(len(video.cut.cuts)),
+                str(sum(len(clip.frames) for clip in video.cut.clips)),
+                f"{video.cut.facts.duration / video.times[OURS[0]]:.0f}",
+            )
+            for video in videos
+        ],
+        "What was done",
+    )
+
+
+def encode(path: Path, count: int, codec: str, size: tuple[int, int], distance: int) -> Path:
+    """The first frames of the trailer in another size and codec."""
+    av.logging.set_level(av.logging.PANIC)
+    options = {"preset": "veryfast"} if codec == "libx264" else {"deadline": "realtime", "cpu-used": "8"}
+    with av.open(str(path), "w") as output:
+        stream: Any = output.add_stream(codec, rate=FPS, options=options)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        stream.codec_context.gop_size = distance
+        for number, frame in enumerate(islice(opened_frames(DEMO / "trailer.mp4"), count)):
+            scaled = frame.reformat(width=size[0], height=size[1])
+            scaled.pts, scaled.time_base = number, Fraction(1, FPS)
+            scaled.pict_type = 0
+            output.mux(stream.encode(scaled))
+        output.mux(stream.encode(None))
+    return path
+
+
+def opened_frames(path: Path) -> Iterator[av.VideoFrame]:
+    """All frames of a file, decoded by one thread."""
+    with av.open(str(path)) as container:
+        container.streams.video[0].codec_context.thread_count = 1
+        yield from frames_from_here(container)
+
+
+def frames_from_here(container: Any) -> Iterator[av.VideoFrame]:
+    for packet in container.demux(container.streams.video[0]):
+        with suppress(av.FFmpegError):  # as a seek may end beside a key frame
+            yield from packet.decode()
+
+
+def decode_all(path: Path, fps: float) -> int:
+    """Decodes everything; how many frames were wanted."""
+    wanted, due = 0, 0.0
+    for frame in opened_frames(path):
+        if frame.time >= due - 0.001:
+            wanted, due = wanted + 1, (int((frame.time + 0.001) * fps) + 1) / fps
+    return wanted
+
+
+def seek(path: Path, fps: float) -> int:
+    """Seeks to each wanted time and decodes from the key frame before it; how many frames were found."""
+    wanted, due = 0, 0.0
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1
+        while True:
+            container.seek(round((due + 0.001) * av.time_base))
+            found = next((frame for frame in frames_from_here(container) if frame.time >= due - 0.001), None)
+            if found is None:
+                return wanted
+            wanted, due = wanted + 1, (int((found.time + 0.001) * fps) + 1) / fps
+
+
+BARE: dict[str, Callable[[Path, float], int]] = {"decoding all": decode_all, "seeking": seek}
+OURS = ("cut", "cut, isolated")
+
+
+def with_child(work: Callable[[], object]) -> float:
+    """Processor seconds of this process, of the child that cuts videos and of what that forks."""
+    child = psutil.Process(isolated._running[0].process.pid)
+    before = sum(child.cpu_times()[:4])
+    own = timed(work)
+    return own + sum(child.cpu_times()[:4]) - before

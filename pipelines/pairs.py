@@ -1,0 +1,71 @@
+"""LTIP and ALIGN: what happens to an image and its text, in order.
+
+They come from a table, an archive of pairs or a WAT file, or from web pages: each picture of a page's content with its
+caption or alt text. So one crawl gives both an interleaved and a pair set.
+"""
+
+from pipelines.extract.charset import decode_html
+from pipelines.extract.document import extract
+from pipelines.extract.parse import parse_html
+from pipelines.filters.caption_boilerplate import caption_boilerplate
+from pipelines.filters.caption_dates_places import strip_dates_places
+from pipelines.filters.caption_length import caption_length
+from pipelines.filters.caption_quality import caption_quality
+from pipelines.filters.caption_text import clean_caption
+from pipelines.filters.language import identify_language
+from pipelines.filters.opt_out import respect_opt_out
+from pipelines.filters.page_url import check_page_url
+from pipelines.filters.pair_text import pair_text, pictures_of
+from pipelines.filters.site_list import site_list
+from pipelines.filters.text_safety import text_safety
+from pipelines.flow import Flow
+from pipelines.recipe import PairRecipe
+from pipelines.select_pairs import pair_steps
+from pipelines.stage import Stage
+from pipelines.write import image_shuffles
+from schemas.document import Document
+from schemas.keys import pair_key
+
+
+def flow(recipe: PairRecipe) -> Flow:
+    """The whole way: through the stages below, then the shuffles of select and of write."""
+    return Flow(
+        kind="pair",
+        page_stages=page_stages(recipe),
+        parts=pictures_of,
+        stages=pair_stages(recipe),
+        key=key_of,
+        count_words=bool(recipe.rare_words.max_ngrams),
+        select=pair_steps(recipe),
+        write=image_shuffles(recipe, "pair", min_images=1, max_images=1),
+    )
+
+
+def page_stages(recipe: PairRecipe) -> list[Stage]:
+    """From a page as it came over the wire to its content, whose pictures become pairs."""
+    return [
+        Stage("page_url", check_page_url, recipe.page_url),
+        Stage("decode", decode_html, recipe.decode),
+        Stage("parse", parse_html, recipe.parse),
+        Stage("opt_out", respect_opt_out, recipe.opt_out),
+        Stage("extract", extract, recipe.extract),
+    ]
+
+
+def pair_stages(recipe: PairRecipe) -> list[Stage]:
+    """From an image address with a text as it came to a pair worth fetching."""
+    return [
+        Stage("pair_text", pair_text, recipe.pair_text),
+        Stage("site_list", site_list, recipe.site_list),
+        Stage("clean_caption", clean_caption, recipe.clean_caption),
+        Stage("caption_boilerplate", caption_boilerplate, recipe.caption_boilerplate),
+        Stage("language", identify_language, recipe.language),
+        Stage("dates_places", strip_dates_places, recipe.dates_places),
+        Stage("caption_length", caption_length, recipe.caption_length),
+        Stage("caption_quality", caption_quality, recipe.caption_quality),
+        Stage("text_safety", text_safety, recipe.text_safety),
+    ]
+
+
+def key_of(pair: Document) -> str:
+    return pair_key(pair.url, pair.text)

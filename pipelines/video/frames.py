@@ -1,0 +1,252 @@
+"""Decoding a video once: thumbnails to find its cuts with, and the frames that are stored.
+
+A file whose key frames are sparse is decoded from end to end. Where they are dense, decoding goes from each key frame
+only as far as the last frame wanted before the next one; what is skipped is decoded after all where the pictures on its
+two sides differ enough for a cut. The same frames are stored either way.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipelines.video.config import CutConfig
+from pipelines.video.container import Opened, Work, decode, open_video, packets
+from pipelines.video.index import Index, seconds
+from pipelines.video.pictures import Picture, PictureMaker, Thumbnailer
+from pipelines.video.scenes import LUMA, Samples, suspicious
+
+EARLY = 0.001
+"""Seconds: a frame this much before its time is the one for it; clocks of containers are rounded."""
+
+LOCAL = 0.98
+"""What moves is seen in a few cells of a thumbnail; a mean would be that of the encoder's noise, which is in all."""
+MAX_RATE = 240.0
+"""Frames a second beyond which a header's word is not believed."""
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What decoding gave."""
+
+    samples: Samples
+    pictures: list[Picture]
+    motions: list[float]
+    """For each picture, by how many levels the luma of one cell in fifty has changed since the one before, or more; 0
+    for the first."""
+    rotation: int
+    width: int
+    """Of the video: upright, with square pixels."""
+    height: int
+    begin: float
+    """Time of the first frame."""
+
+
+class Sampler:
+    """Takes what is wanted of each decoded frame; holds no frame."""
+
+    def __init__(self, opened: Opened, config: CutConfig) -> None:
+        self.opened, self.config = opened, config
+        self.thumbnailer = Thumbnailer()
+        self.maker: PictureMaker | None = None
+        self.times: list[float] = []
+        self.thumbnails: list[np.ndarray[tuple[int], np.dtype[np.uint8]]] = []
+        self.near: list[bool] = []
+        self.pictures: list[Picture] = []
+        self.pictured: list[int] = []
+        """Numbers of the thumbnails of the pictured frames."""
+        self.step = 1 / (opened.frame_rate or 25)
+        self.stride = stride(opened.frame_rate, config.scenes.fps)
+        self.last = -math.inf
+        self.look_at = -math.inf
+        self.picture_at = -math.inf
+
+    def see(self, frame: Any, *, near: bool = True, look: bool = False) -> None:
+        """Frames come in the order of their times; those that do not are left out.
+
+        Args:
+            near: whether all frames since the last that was seen have been decoded.
+            look: whether a thumbnail is wanted in any case.
+        """
+        time = self.time_of(frame)
+        if time <= self.last:
+            return
+        self.last = time
+        picture = time >= self.picture_at - EARLY
+        if not (picture or look or time >= self.look_at - EARLY):
+            return
+        self.times.append(time)
+        self.thumbnails.append(self.thumbnailer.make(frame))
+        self.near.append(near)
+        self.look_at = time + self.stride
+        if picture:
+            if self.maker is None:
+                self.maker = PictureMaker(frame, self.opened.width, self.opened.height, self.config.frames)
+            self.pictures.append(self.maker.make(frame, time))
+            self.pictured.append(len(self.times) - 1)
+            self.picture_at = next_multiple(time, self.config.frames.fps)
+
+    def time_of(self, frame: Any) -> float:
+        return round(seconds(frame, self.opened.begin, self.last + self.step), 6)
+
+    def result(self) -> Sampled | None:
+        """None if no frame was seen."""
+        if self.maker is None:
+            return None
+        thumbnails = np.stack(self.thumbnails)
+        luma = thumbnails[self.pictured, :LUMA].astype(np.int16)
+        return Sampled(
+            samples=Samples(np.array(self.times), thumbnails, np.array(self.near)),
+            pictures=self.pictures,
+            motions=[0.0, *np.quantile(np.abs(np.diff(luma, axis=0)), LOCAL, axis=1).tolist()],
+            rotation=self.maker.rotation,
+            width=self.maker.upright[0],
+            height=self.maker.upright[1],
+            begin=self.times[0],
+        )
+
+
+def stride(frame_rate: float, fps: float) -> float:
+    """Seconds after a thumbnail before the next: a whole number of frames less a half, so that steps are equal."""
+    if not fps < frame_rate <= MAX_RATE:
+        return 0.0 if frame_rate <= fps else 1 / fps
+    return (max(1, round(frame_rate / fps)) - 0.5) / frame_rate
+
+
+def next_multiple(time: float, fps: float) -> float:
+    """The first multiple of 1 / fps after a time."""
+    return (math.floor((time + EARLY) * fps) + 1) / fps
+
+
+def sample(opened: Opened, again: Callable[[], Opened], index: Index, config: CutConfig, work: Work) -> Sampled | None:
+    """Decodes the video from where its container stands.
+
+    Args:
+        again: opens the same file once more; used only if a part that was skipped must be decoded.
+
+    Raises:
+        TimedOut: the time is over.
+    """
+    sampler = Sampler(opened, config)
+    if skipping_share(index, config.frames.fps) < config.frames.skip_share:
+        _Skipping(opened, again, sampler, config, work).run()
+    else:
+        context = opened.stream.codec_context
+        for packet in packets(opened, [opened.stream], work):
+            for frame in decode(context, packet, work):
+                sampler.see(frame)
+        for frame in decode(context, None, work):
+            sampler.see(frame)
+    return sampler.result()
+
+
+def skipping_share(index: Index, fps: float) -> float:
+    """Share of the packets that must be decoded if the rest may be skipped."""
+    starts = [number for number, key in enumerate(index.keys) if key]
+    if not starts:
+        return 1.0
+    last = -math.inf
+    count = 0
+    for first, end in pairwise([*starts, len(index.keys)]):
+        times = index.times[first:end]
+        count += needed(times, last, fps)
+        last = max(times)
+    return count / (len(index.keys) - starts[0])
+
+
+def needed(times: Sequence[float], last: float, fps: float) -> int:
+    """How many packets of a group, which begins with a key frame, must be decoded for its last wanted frame.
+
+    Args:
+        times: of the group's packets, in the order of decoding.
+        last: the latest time of the group before.
+    """
+    due = math.floor((max(times) + EARLY) * fps) / fps
+    if due - EARLY <= last:
+        return 1
+    wanted = min(time for time in times if time >= due - EARLY)
+    return times.index(wanted) + 1
+
+
+class _Skipping:
+    """Decodes by groups of packets that begin with a key frame."""
+
+    def __init__(
+        self, opened: Opened, again: Callable[[], Opened], sampler: Sampler, config: CutConfig, work: Work
+    ) -> None:
+        self.opened, self.again, self.sampler, self.config, self.work = opened, again, sampler, config, work
+        self.before: list[Any] = []
+        """The group before, if not all of it was decoded."""
+        self.last = -math.inf
+        self.second: Opened | None = None
+
+    def run(self) -> None:
+        try:
+            for group in self.groups():
+                self.decode_group(group)
+        finally:
+            if self.second:
+                self.second.close()
+
+    def groups(self) -> Iterator[list[Any]]:
+        group: list[Any] = []
+        for packet in packets(self.opened, [self.opened.stream], self.work):
+            if packet.is_keyframe and group:
+                yield group
+                group = []
+            if group or packet.is_keyframe:
+                group.append(packet)
+        if group:
+            yield group
+
+    def decode_group(self, group: list[Any]) -> None:
+        times: list[float] = []
+        for packet in group:
+            times.append(seconds(packet, self.opened.begin, times[-1] if times else self.last))
+        count = needed(times, self.last, self.config.frames.fps)
+        self.last = max(times)
+        for number, frame in enumerate(decode_all(self.opened.stream.codec_context, group[:count], self.work)):
+            first = number == 0
+            self.sampler.see(frame, near=not first or self.bridged(frame), look=first)
+        self.before = group if count < len(group) else []
+
+    def bridged(self, frame: Any) -> bool:
+        """Whether all frames before this one have been decoded, the skipped ones now if a cut may be among them."""
+        if not self.before or not self.sampler.times:
+            return True
+        thumbnail = self.sampler.thumbnailer.make(frame)[None]
+        if not suspicious(self.sampler.thumbnails[-1][None], thumbnail, self.config.scenes):
+            return False
+        self.second = self.second or self.again()
+        until = self.sampler.time_of(frame)
+        self.sampler.last = self.sampler.times[-1]
+        for skipped in decode_all(self.second.stream.codec_context, self.before, self.work):
+            if self.sampler.time_of(skipped) < until:
+                self.sampler.see(skipped)
+        return True
+
+
+def decode_all(context: Any, group: Sequence[Any], work: Work) -> Iterator[Any]:
+    """The frames of packets that begin with a key frame; the decoder is as new afterwards."""
+    try:
+        for packet in group:
+            work.check()
+            yield from decode(context, packet, work)
+        yield from decode(context, None, work)
+    finally:
+        context.flush_buffers()
+
+
+def opener(path: Path, config: CutConfig) -> Callable[[], Opened]:
+    """Opens a file that has been opened before."""
+
+    def again() -> Opened:
+        opened = open_video(path, config.video)
+        assert isinstance(opened, Opened), "a file that could be opened can be opened again"
+        return opened
+
+    return again
