@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -179,17 +179,17 @@ def run(tool: Tool, output: Path, server: PictureServer) -> Run:
     """
     shutil.rmtree(output, ignore_errors=True)
     server.asked()
-    begin = time.monotonic()
     with started(tool, output) as process:
-        sampler = Sampler(process.pid)
+        assert process.stdout is not None
+        sampler = Sampler(int(process.stdout.readline()))
+        begin = time.monotonic()
         sampler.start()
-        _, status, used = os.wait4(process.pid, 0)  # with all its children that ended before it
-        process.returncode = os.waitstatus_to_exitcode(status)
+        used = json.loads(process.stdout.readline())
         seconds = time.monotonic() - begin
         sampler.stop()
-    check(tool, process, output)
-    asked = server.asked()
-    result = Run(seconds, used.ru_utime + used.ru_stime, sampler.peak, tool.written(output), asked.total())
+    check(tool, used["code"], output)
+    asked = server.asked().total()
+    result = Run(seconds, used["seconds"], sampler.peak, tool.written(output), asked)
     shutil.rmtree(output, ignore_errors=True)
     return result
 
@@ -200,29 +200,31 @@ def started(tool: Tool, output: Path) -> Iterator[subprocess.Popen[bytes]]:
     with output.with_suffix(".log").open("wb") as log:
         quiet = {"NO_ALBUMENTATIONS_UPDATE": "1", "WANDB_MODE": "disabled"}
         process = subprocess.Popen(
-            [str(argument) for argument in tool.command(output)],
+            [sys.executable, "-m", "benchmarks.process_tree", *map(str, tool.command(output))],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE,
+            stderr=log,
             env={**os.environ, **quiet},
             start_new_session=True,
         )
         try:
             yield process
         finally:
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            if process.returncode is None:
-                process.wait()
+            kill(process)
 
 
-def check(tool: Tool, process: subprocess.Popen[bytes], output: Path) -> None:
-    if process.returncode:
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Ends all processes of a group, if there still are any, without a warning."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def check(tool: Tool, code: int, output: Path) -> None:
+    if code:
         said = output.with_suffix(".log").read_text(errors="replace")[-2000:]
-        raise RuntimeError(f"{tool.name}: exit code {process.returncode}: {said}")
+        raise RuntimeError(f"{tool.name}: exit code {code}: {said}")
 
 
 def interrupted(tool: Tool, output: Path, server: PictureServer, count: int) -> tuple[str, ...]:

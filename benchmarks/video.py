@@ -16,10 +16,9 @@ import psutil
 from benchmarks.machine import ROOT, Result, Table, say
 from benchmarks.pages import timed
 from pipelines.recipe import VideoRecipe, load_recipe
-from pipelines.video import isolated
 from pipelines.video.config import CutConfig
 from pipelines.video.cut import cut_here
-from pipelines.video.isolated import cut_isolated
+from pipelines.video.isolated import child_pid, cut_isolated
 from pipelines.video.records import CutVideo
 
 DEMO = ROOT / "demo" / "videos"
@@ -202,7 +201,7 @@ OURS = ("cut", "cut, isolated")
 
 def with_child(work: Callable[[], object]) -> float:
     """Processor seconds of this process, of the child that cuts videos and of what that forks."""
-    child = psutil.Process(isolated._running[0].process.pid)
+    child = psutil.Process(child_pid())
     before = sum(child.cpu_times()[:4])
     own = timed(work)
     return own + sum(child.cpu_times()[:4]) - before

@@ -38,7 +38,7 @@ from schemas.document import Document, Text, Video
 from schemas.keys import clip_key, digest
 from schemas.manifest import FunnelRow
 from schemas.rejection import DeadLetter, Rejected
-from schemas.shard import document_from_json, frame_member
+from schemas.shard import document_from_json, file_member, frame_member
 from schemas.strict import from_plain, to_plain
 
 
@@ -184,6 +184,9 @@ class _Cut:
             [self.frames, frames.add(f"{document.key}.{frame_member(0, number)}", frame), len(frame)]
             for number, frame in enumerate(clip.frames)
         ]
+        if clip.media:
+            name = f"{document.key}.{file_member(0, clip.extension)}"
+            held.append([self.frames, frames.add(name, clip.media), len(clip.media)])
         self.clips.append(
             video._replace(
                 kind="clip",
@@ -244,6 +247,9 @@ def clip_document(document: Document, clip: Clip) -> Document:
         width=clip.width,
         height=clip.height,
         sha256=state.hexdigest(),
+        file=file_member(0, clip.extension) if clip.media else "",
+        file_start=clip.media_offset if clip.media else 0.0,
+        file_sha256=sha256(clip.media).hexdigest() if clip.media else "",
         scores=clip.measures,
     )
     key = clip_key(document.url, clip.start, clip.end)

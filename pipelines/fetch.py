@@ -197,7 +197,8 @@ class _Fetch:
         for t in todo:
             lanes.setdefault(t.host_lane, []).append(t.url)
         client = Client(self.recipe.fetch, self.web.agent, self.web.allowances)
-        for url, result, tries in fetch_lanes(lanes, client, self.recipe.fetch, self.web.connections):
+        connections = self.recipe.fetch.connections(self.web.connections)
+        for url, result, tries in fetch_lanes(lanes, client, self.recipe.fetch, connections):
             t = by_url[url]
             t = t._replace(tries=t.tries + tries)
             if isinstance(result, Fetched):

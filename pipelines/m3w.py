@@ -15,7 +15,7 @@ from pipelines.filters.opt_out import respect_opt_out
 from pipelines.filters.page_url import check_page_url
 from pipelines.filters.text_safety import text_safety
 from pipelines.flow import Flow
-from pipelines.recipe import PageRecipe
+from pipelines.recipe import PageRecipe, Recipe
 from pipelines.select import page_shuffles
 from pipelines.stage import Stage
 from pipelines.write import image_shuffles
@@ -37,15 +37,22 @@ def flow(recipe: PageRecipe) -> Flow:
 def page_stages(recipe: PageRecipe) -> list[Stage]:
     """From a page as it came over the wire to a document of text and images in reading order."""
     return [
-        Stage("page_url", check_page_url, recipe.page_url),
-        Stage("decode", decode_html, recipe.decode),
-        Stage("parse", parse_html, recipe.parse),
-        Stage("opt_out", respect_opt_out, recipe.opt_out),
+        *tree_stages(recipe),
         Stage("extract", extract, recipe.extract),
         Stage("language", identify_language, recipe.language),
         Stage("gopher_quality", gopher_quality, recipe.gopher_quality),
         Stage("gopher_repetition", gopher_repetition, recipe.gopher_repetition),
         Stage("text_safety", text_safety, recipe.text_safety),
+    ]
+
+
+def tree_stages(recipe: Recipe) -> list[Stage]:
+    """From a page as it came over the wire to its tree: what the flows of pairs and clips begin with too."""
+    return [
+        Stage("page_url", check_page_url, recipe.page_url),
+        Stage("decode", decode_html, recipe.decode),
+        Stage("parse", parse_html, recipe.parse),
+        Stage("opt_out", respect_opt_out, recipe.opt_out),
     ]
 
 

@@ -4,21 +4,18 @@ They come from a table, an archive of pairs or a WAT file, or from web pages: ea
 caption or alt text. So one crawl gives both an interleaved and a pair set.
 """
 
-from pipelines.extract.charset import decode_html
 from pipelines.extract.document import extract
-from pipelines.extract.parse import parse_html
 from pipelines.filters.caption_boilerplate import caption_boilerplate
 from pipelines.filters.caption_dates_places import strip_dates_places
 from pipelines.filters.caption_length import caption_length
 from pipelines.filters.caption_quality import caption_quality
 from pipelines.filters.caption_text import clean_caption
 from pipelines.filters.language import identify_language
-from pipelines.filters.opt_out import respect_opt_out
-from pipelines.filters.page_url import check_page_url
 from pipelines.filters.pair_text import pair_text, pictures_of
 from pipelines.filters.site_list import site_list
 from pipelines.filters.text_safety import text_safety
 from pipelines.flow import Flow
+from pipelines.m3w import tree_stages
 from pipelines.recipe import PairRecipe
 from pipelines.select_pairs import pair_steps
 from pipelines.stage import Stage
@@ -44,10 +41,7 @@ def flow(recipe: PairRecipe) -> Flow:
 def page_stages(recipe: PairRecipe) -> list[Stage]:
     """From a page as it came over the wire to its content, whose pictures become pairs."""
     return [
-        Stage("page_url", check_page_url, recipe.page_url),
-        Stage("decode", decode_html, recipe.decode),
-        Stage("parse", parse_html, recipe.parse),
-        Stage("opt_out", respect_opt_out, recipe.opt_out),
+        *tree_stages(recipe),
         Stage("extract", extract, recipe.extract),
     ]
 

@@ -103,6 +103,10 @@ def media_problems(document: Document, members: Mapping[str, bytes]) -> Iterator
             yield f"{', '.join(names[:3])}: sha256 is {digest.hexdigest()}, not {media.sha256 or '(none)'}"
         if isinstance(media, Video) and len(media.times) != len(names):
             yield f"{len(names)} frames, but {len(media.times)} times"
+        if isinstance(media, Video) and media.file:
+            found = sha256(members[media.file]).hexdigest()
+            if found != media.file_sha256:
+                yield f"{media.file}: sha256 is {found}, not {media.file_sha256 or '(none)'}"
 
 
 def picture_problems(name: str, data: bytes, media: Image | Video) -> Iterator[str]:

@@ -7,18 +7,15 @@ they came, and cut: a clip gets the words that are said in it, or what the page 
 from functools import partial
 
 from pipelines.cut_videos import cut_job, cut_unit
-from pipelines.extract.charset import decode_html
 from pipelines.extract.page_videos import each_video, video_record, videos_of_page
-from pipelines.extract.parse import parse_html
 from pipelines.filters.caption_boilerplate import caption_boilerplate
 from pipelines.filters.caption_dates_places import strip_dates_places
 from pipelines.filters.caption_length import caption_length
 from pipelines.filters.caption_text import clean_caption
 from pipelines.filters.language import identify_language
-from pipelines.filters.opt_out import respect_opt_out
-from pipelines.filters.page_url import check_page_url
 from pipelines.filters.text_safety import text_safety
 from pipelines.flow import Flow
+from pipelines.m3w import tree_stages
 from pipelines.recipe import VideoRecipe
 from pipelines.select_videos import clip_steps, found_steps, video_steps
 from pipelines.stage import Stage
@@ -45,10 +42,7 @@ def flow(recipe: VideoRecipe) -> Flow:
 def page_stages(recipe: VideoRecipe) -> list[Stage]:
     """From a page as it came over the wire to its tree, in which its videos are found."""
     return [
-        Stage("page_url", check_page_url, recipe.page_url),
-        Stage("decode", decode_html, recipe.decode),
-        Stage("parse", parse_html, recipe.parse),
-        Stage("opt_out", respect_opt_out, recipe.opt_out),
+        *tree_stages(recipe),
         Stage("find_videos", videos_of_page, recipe.find_videos),
     ]
 

@@ -98,6 +98,12 @@ class Video:
     """Of the whole video, as the page names them, in its order."""
     sha256: str = ""
     """Of the frames' bytes one after the other, 64 hex digits."""
+    file: str = ""
+    """Name of the member that holds the clip's own packets, not encoded again: "0.mp4"; empty if only frames are kept."""
+    file_start: float = 0.0
+    """Where the clip begins in that file, which begins at a key frame: seconds."""
+    file_sha256: str = ""
+    """Of that file, 64 hex digits."""
     scores: Mapping[str, float] = field(default_factory=lambda: EMPTY)
 
 

@@ -20,7 +20,7 @@ class DeadLetter:
     """One dropped thing, as it stands in dead_letters/<stage>.jsonl."""
 
     kind: str
-    """What was dropped: "record", "page", "image_use", "image_url" or "image"."""
+    """What was dropped: "record", "page", "pair", "video", "clip", "media", "image_use", "image_url" or "image"."""
     stage: str
     """Name of the stage that dropped it."""
     reason: str

@@ -45,11 +45,19 @@ def frame_member(slot: int, frame: int) -> str:
     return f"{slot}.{frame:03d}.jpg"
 
 
+def file_member(slot: int, extension: str) -> str:
+    """Name of the member of a clip's own packets: "0.mp4"."""
+    return f"{slot}.{extension}"
+
+
 def member_names(document: Document) -> list[str]:
     """The media members that a document names, in reading order."""
     names: list[str] = []
     for media in document.media:
-        names += media.members if isinstance(media, Video) else (media.member,)
+        if isinstance(media, Video):
+            names += [*media.members, *([media.file] if media.file else [])]
+        else:
+            names.append(media.member)
     return names
 
 

@@ -253,10 +253,9 @@ def reasons(source: str) -> set[str]:
             named += [keyword.value for keyword in node.keywords if keyword.arg == "reason"]
         elif isinstance(node, ast.Assign) and any(getattr(target, "id", "") == "reason" for target in node.targets):
             named.append(node.value)
-        elif isinstance(node, ast.For) and getattr(node.target, "elts", None):
-            if getattr(node.target.elts[0], "id", "") == "reason":  # type: ignore[attr-defined]
-                table = tables.get(getattr(node.iter, "id", ""), node.iter)
-                named += [row.elts[0] for row in getattr(table, "elts", ()) if isinstance(row, ast.Tuple)]
+        elif isinstance(node, ast.For) and ast.unparse(node.target).startswith(("reason,", "(reason,")):
+            table = tables.get(getattr(node.iter, "id", ""), node.iter)
+            named += [row.elts[0] for row in getattr(table, "elts", ()) if isinstance(row, ast.Tuple)]
     constants = [part for value in named for part in ast.walk(value) if isinstance(part, ast.Constant)]
     return {c.value for c in constants if isinstance(c.value, str) and REASON.fullmatch(c.value)}
 

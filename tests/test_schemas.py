@@ -23,6 +23,7 @@ from schemas.shard import (
     decode_sample,
     document_from_json,
     encode_sample,
+    file_member,
     frame_member,
     image_member,
     read_shard,
@@ -63,6 +64,7 @@ def videos(draw: st.DrawFn) -> Video:
         caption=draw(TEXTS),
         description=draw(TEXTS),
         subtitles=tuple(draw(st.lists(SUBTITLES, max_size=2))),
+        file=draw(st.sampled_from(["", "mp4"])),
         scores=draw(SCORES),
     )
 
@@ -84,8 +86,9 @@ def samples(draw: st.DrawFn) -> Sample:
             number += 1
         elif isinstance(slot, Video):
             names = tuple(frame_member(number, frame) for frame in range(len(slot.times)))
-            slot = replace(slot, members=names)
-            members |= {name: draw(st.binary(max_size=20)) for name in names}
+            file = file_member(number, slot.file) if slot.file else ""
+            slot = replace(slot, members=names, file=file)
+            members |= {name: draw(st.binary(max_size=20)) for name in (*names, *([file] if file else []))}
             number += 1
         named.append(slot)
     document = Document(

@@ -61,9 +61,9 @@ def test_clips_have_their_texts(film: Path) -> None:
 
 def test_one_process_serves_all_videos(film: Path) -> None:
     cut_isolated(film, CONFIG)
-    first = isolated._running[0].process.pid
+    first = isolated.child_pid()
     cut_isolated(film, CONFIG)
-    assert isolated._running[0].process.pid == first
+    assert isolated.child_pid() == first
 
 
 def test_want_of_memory_is_a_reason(film: Path, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def meddle() -> Iterator[list[threading.Thread]]:
 
 def signal_worker(number: int, threads: list[threading.Thread]) -> None:
     """Sends a signal to the process that works on the next video."""
-    process = psutil.Process(isolated._running[0].process.pid)
+    process = psutil.Process(isolated.child_pid())
 
     def run() -> None:
         for _ in range(2000):
@@ -127,7 +127,7 @@ def test_a_hang_is_a_reason(
 ) -> None:
     monkeypatch.setattr(isolated, "GRACE_SECONDS", 0.5)
     assert isinstance(cut_isolated(film, CONFIG), CutVideo)
-    stopped = isolated._running[0].process.pid
+    stopped = isolated.child_pid()
     signal_worker(signal.SIGSTOP, meddle)
     rejected = cut_isolated(long_film, limited(BUSY, max_work_seconds=1.0))
     assert rejected == Rejected("timed_out", "more than 1.0 s, and did not stop by itself")
@@ -137,7 +137,7 @@ def test_a_hang_is_a_reason(
 
 def test_a_child_that_has_ended_is_replaced(film: Path) -> None:
     cut_isolated(film, CONFIG)
-    os.kill(isolated._running[0].process.pid, signal.SIGKILL)
+    os.kill(isolated.child_pid() or 0, signal.SIGKILL)
     assert isinstance(cut_isolated(film, CONFIG), CutVideo)
 
 
@@ -160,7 +160,7 @@ def _in_worker(path: Path, answers: "multiprocessing.Queue[int]") -> None:
 
 def test_a_daemonic_worker_that_was_forked_has_its_own(film: Path) -> None:
     cut_isolated(film, CONFIG)
-    mine = isolated._running[0].process.pid
+    mine = isolated.child_pid()
     context = multiprocessing.get_context("fork")
     answers = context.Queue()
     worker = context.Process(target=_in_worker, args=(film, answers), daemon=True)
@@ -173,7 +173,9 @@ def test_a_daemonic_worker_that_was_forked_has_its_own(film: Path) -> None:
 
 def test_the_child_ends_with_its_parent(film: Path) -> None:
     cut_isolated(film, CONFIG)
-    process = isolated._running[0].process
+    child = isolated._state.child
+    assert child and child.process.stdin
+    process = child.process
     assert process.stdin
     process.stdin.close()
     assert process.wait(10) == 0

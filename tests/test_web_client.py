@@ -36,6 +36,7 @@ CONFIG = FetchConfig(
     connect_seconds=1.0,
     total_seconds=3.0,
     max_bytes=100_000,
+    max_bytes_at_once=10_000_000,
     max_header_bytes=32_768,
     max_redirects=3,
     retries=2,
@@ -471,3 +472,10 @@ def test_agent_header() -> None:
 def test_settings_are_checked(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=name):
         dataclasses.replace(CONFIG, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("at_once", "wanted", "expected"), [(10**9, 32, 32), (100_000 * 9, 32, 4), (100_000 * 2, 32, 1), (1, 32, 1)]
+)
+def test_large_bodies_mean_fewer_requests_at_once(at_once: int, wanted: int, expected: int) -> None:
+    assert dataclasses.replace(CONFIG, max_bytes_at_once=at_once).connections(wanted) == expected

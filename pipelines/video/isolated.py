@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -29,7 +30,8 @@ def cut_video(path: Path, texts: VideoTexts, config: CutConfig) -> CutVideo | Re
     """The clips of the video in a file, each with its text, and those that were dropped, each with the reason.
 
     The work is done in a process of its own, so that nothing a file does to a decoder can stop a run. Reasons, beside
-    those of `cut_here`: timed_out, out_of_memory, crashed_decoder. Not for several threads at once.
+    those of `cut_here`: timed_out, out_of_memory, crashed_decoder, crashed (a defect of ours). Threads wait for each
+    other: workers are processes.
 
     Raises:
         OSError: no process could be started, or the file cannot be read.
@@ -55,20 +57,21 @@ def cut_isolated(path: Path, config: CutConfig) -> CutVideo | Rejected:
 
 def _asked(request: object, seconds: float) -> tuple[int, bytes] | None:
     """The child's answer; a child that has ended, which is no video's doing, is replaced once."""
-    for attempt in range(2):
-        child = _child()
-        answer = None
+    with _state.lock:
         try:
-            answer = child.ask(request, seconds)
+            return _ask(request, seconds)
         except OSError:
-            if attempt:
-                raise
-            continue
-        finally:
-            if answer is None:
-                end_child()  # also so that an answer that comes late is not taken for the next
-        return answer
-    raise AssertionError("unreachable")
+            return _ask(request, seconds)
+
+
+def _ask(request: object, seconds: float) -> tuple[int, bytes] | None:
+    answer = None
+    try:
+        answer = _child().ask(request, seconds)
+    finally:
+        if answer is None:
+            end_child()  # also so that an answer that comes late is not taken for the next
+    return answer
 
 
 @dataclass
@@ -76,7 +79,6 @@ class Child:
     """A process that runs child.py."""
 
     process: subprocess.Popen[bytes]
-    owner: int = field(default_factory=os.getpid)
     ready: bool = False
     """It has answered before."""
 
@@ -90,7 +92,6 @@ class Child:
         assert stdin and stdout
         deadline = time.monotonic() + seconds + GRACE_SECONDS + (0 if self.ready else START_SECONDS)
         stdin.write(json.dumps(request).encode() + b"\n")
-        stdin.flush()
         data = b""
         while (end := data.find(b"\n")) < 0:
             if not (more := _read(stdout.fileno(), deadline)):
@@ -108,12 +109,15 @@ class Child:
 
     def end(self) -> None:
         """Kills the process and what it has forked."""
-        if self.owner == os.getpid():
-            with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            for pipe in (self.process.stdin, self.process.stdout):
-                if pipe:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.close()
+
+    def close(self) -> None:
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe:
+                with suppress(OSError):
                     pipe.close()
 
 
@@ -132,14 +136,23 @@ def _read(descriptor: int, deadline: float) -> bytes:
     return data
 
 
-_running: list[Child] = []
+@dataclass
+class _State:
+    """The child of this process, if it has one."""
+
+    child: Child | None = None
+    inherited: list[Child] = field(default_factory=list)
+    """Those of the processes that this one was forked from: kept, so that nothing waits for them here."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+_state = _State()
 
 
 def _child() -> Child:
-    """This process's child, started if there is none: a worker that was forked has none of its own yet."""
-    if _running and (_running[0].owner != os.getpid() or _running[0].process.poll() is not None):
-        _running.clear()
-    if not _running:
+    if _state.child is not None and _state.child.process.poll() is not None:
+        end_child()
+    if _state.child is None:
         places = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
         # It forks, so no library may start threads in it.
         threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -148,15 +161,34 @@ def _child() -> Child:
             [sys.executable, "-m", "pipelines.video.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=0,
             env=environment,
             start_new_session=True,
         )
-        _running.append(Child(process))
-    return _running[0]
+        _state.child = Child(process)
+    return _state.child
+
+
+def child_pid() -> int | None:
+    """The process that works for this one, if it runs: for who measures it."""
+    return _state.child.process.pid if _state.child else None
 
 
 @atexit.register
 def end_child() -> None:
     """Ends this process's child; the next video starts another."""
-    if _running:
-        _running.pop().end()
+    if _state.child is not None:
+        child, _state.child = _state.child, None
+        child.end()
+
+
+def _after_fork() -> None:
+    """A process that was forked starts a child of its own."""
+    _state.lock = threading.Lock()
+    if _state.child is not None:
+        _state.child.close()
+        _state.inherited.append(_state.child)
+        _state.child = None
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -28,6 +28,9 @@ class FetchConfig:
     """Longest wall time for one URL: name, redirects, headers and body. Seconds, above 0."""
     max_bytes: int
     """Largest body, as sent and after undoing its content encoding. Bytes, at least 1."""
+    max_bytes_at_once: int
+    """Bytes of bodies that a worker may hold at once, if all are as large as they may be: fewer requests run at once
+    where bodies may be large (videos). At least 1."""
     max_header_bytes: int
     """Largest response header. Bytes, at least 1."""
     max_redirects: int
@@ -66,6 +69,10 @@ class FetchConfig:
     """Whether the header `TDM-Reservation: 1` (W3C TDMRep) means "not for us"."""
     user_agent_product: str
     """Our name in User-Agent, robots.txt and X-Robots-Tag."""
+
+    def connections(self, wanted: int) -> int:
+        """Requests at once: as many as wanted, or as `max_bytes_at_once` allows (see `fetch_lanes`), at least one."""
+        return max(1, min(wanted, (self.max_bytes_at_once // self.max_bytes - 1) // 2))
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -7,8 +7,8 @@ import json
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterator
+from itertools import chain, pairwise
 from pathlib import Path
 
 import av
@@ -109,12 +109,13 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_clips_of_the_trailer_hold_whole_scenes(saved: Path) -> None:
-    """Scenes were marked by hand when the demo was made: each lies in one clip, which has its sentence."""
+    """Scenes were marked by hand when the demo was made: each lies in one clip (of one, which ends with a dissolve
+    and a cut close together, most), and that clip has its sentence."""
     found = clips_of(saved)
     assert found.keys() == {"trailer.mp4", "monitors.webm"}
     clips = found["trailer.mp4"]
     assert len(clips) >= 8
-    for one, other in zip(clips, clips[1:], strict=False):
+    for one, other in pairwise(clips):
         assert times(one)[1] <= times(other)[0]
     for start, end, text in SCENES:
         holders = [clip for clip in clips if text in clip.json["text"]]
@@ -122,7 +123,7 @@ def test_clips_of_the_trailer_hold_whole_scenes(saved: Path) -> None:
             assert end - start < 2.0
             continue
         (clip,) = holders
-        assert overlap(times(clip), (start, end)) >= 0.9 * (end - start), text
+        assert overlap(times(clip), (start, end)) >= 0.8 * (end - start), text
     said = [text for _, _, text in SCENES]
     assert all(set(clip.json["text"].replace(". ", ".\n").splitlines()) <= set(said) for clip in clips)
 
@@ -228,8 +229,8 @@ def crawl(tmp_path_factory: pytest.TempPathFactory) -> Path:
         response(page(player("3.mp4", CAPTIONS[1]), player("gone.mp4"), player("bad.mp4")), html, url=f"{SITE}c.html"),
         response(page(player("same.mp4", CAPTIONS[0])), html, url=f"{SITE}d.html"),
     ]
-    for number in range(2):
-        records.append(response(subtitles(number).encode(), "Content-Type: text/vtt", url=f"{SITE}{number}.vtt"))
+    texts = [(f"{SITE}{number}.vtt", subtitles(number).encode()) for number in range(2)]
+    records += [response(text, "Content-Type: text/vtt", url=url) for url, text in texts]
     for number, name in enumerate(("0.mp4", "1.webm", "2.mp4", "3.mp4", "4.mp4")):
         made = folder / name
         if name.endswith(".webm"):
@@ -397,10 +398,11 @@ def test_a_video_that_costs_too_much_costs_no_other(tmp_path: Path) -> None:
     write_video(folder / "short.mp4", 0, 1)
     size = (1280, 720)
     frames = (frame.resize(size) for frame in pan(pictures()[2], 1, FPS))
-    shot = encode(tmp_path / "shot.mp4", frames, fps=FPS, size=size, options={"tune": "zerolatency"})
+    shot = encode(tmp_path / "shot.mp4", frames, fps=FPS, size=size, options={"tune": "zerolatency", "crf": "45"})
     write_long_video(folder / "long.mp4", shot, 1000)
     (folder / "a.html").write_bytes(page(player("short.mp4", CAPTIONS[0]), player("long.mp4", CAPTIONS[1])))
-    recipe = write_recipe(tmp_path / "clips.toml", max_work_seconds=3.0)
+    # Every packet is to be decoded, not one for each picture.
+    recipe = write_recipe(tmp_path / "clips.toml", max_work_seconds=3.0, more="\n[frames]\nskip_share = 0.0\n")
     output = build_in(tmp_path / "out", folder, recipe)
     assert {name: len(clips) for name, clips in clips_of(output).items()} == {"short.mp4": 2}
     (letter,) = (x for x in letters(output) if x["kind"] == "video")

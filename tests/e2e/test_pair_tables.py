@@ -83,7 +83,7 @@ def pictures() -> list[bytes]:
         try:
             with Image.open(io.BytesIO(body)) as picture:
                 short, long = sorted(picture.size)
-                fits = picture.mode == "RGB" and 100 <= short and long <= 2.5 * short and len(body) < 50_000
+                fits = picture.mode == "RGB" and short >= 100 and long <= 2.5 * short and len(body) < 50_000
                 if fits and len(set(picture.resize((32, 32)).convert("L").tobytes())) > 60:
                     found.add(body)
         except OSError:
@@ -151,7 +151,7 @@ DROPPED = Counter(
         ("pair", "caption_boilerplate", "file_name"): 1,
         ("pair", "caption_boilerplate", "boilerplate_prefix"): 1,
         ("pair", "caption_length", "too_few_words"): 1,
-        ("pair", "language", "other_language"): 1,
+        ("pair", "language", "language_not_wanted"): 1,
         ("image_use", "image_url", "unsupported_extension"): 1,
         ("pair", "images_left", "too_few_images"): 5,
         ("pair", "images_found", "too_few_images"): len(BAD),
