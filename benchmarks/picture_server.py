@@ -1,7 +1,7 @@
 """A web server of pictures for benchmarks, in a process of its own: python -m benchmarks.picture_server.
 
-It serves any number of pictures, made of a few hundred real ones by a comment inside, so that no two have the same
-bytes; every twentieth address misbehaves. Connections are kept alive. It prints its port, remembers how often each
+It serves any number of JPEGs and PNGs, made of some dozens of real ones by a comment inside, so that no two have the
+same bytes; every twentieth address misbehaves. Connections are kept alive. It prints its port, remembers how often each
 address was asked for, and ends when its standard input does.
 """
 
@@ -10,12 +10,11 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from io import BytesIO
-from itertools import islice
 from urllib.request import urlopen
 
 from PIL import Image
@@ -23,6 +22,7 @@ from PIL import Image
 from benchmarks.corpus import DEMO, Picture, commented, read_demo
 from benchmarks.machine import ROOT
 
+KINDS = ("jpeg", "png")
 HOSTS = 50
 """Addresses of loopback that the pictures are spread over, as if each was a host of its own."""
 BAD_STEP = 20
@@ -30,7 +30,7 @@ BAD = ("missing", "no picture", "opted out", "cut")
 """What every 20th address answers instead of a picture, in turn: 404; a web page; a header that forbids the use; half
 of the announced bytes."""
 MIN_SIDE = 400
-"""Smaller pictures of the crawl are left out: most of the web's pictures are larger."""
+"""Pixels; smaller pictures of the crawl are left out: most of the web's pictures are larger."""
 JPEG_QUALITY = 85
 
 
@@ -40,13 +40,14 @@ class PictureServer:
 
     port: int
 
-    def url(self, number: int) -> str:
-        return f"http://127.0.0.{1 + number % HOSTS}:{self.port}/pictures/{number}"
+    def url(self, kind: str, number: int) -> str:
+        """Address of a picture of one of `KINDS`."""
+        return f"http://127.0.0.{1 + number % HOSTS}:{self.port}/{kind}/{number}"
 
-    def asked(self) -> Counter[int]:
-        """How often each picture was asked for since the last call."""
+    def asked(self) -> Counter[str]:
+        """How often each path was asked for since the last call."""
         with urlopen(f"http://127.0.0.1:{self.port}/asked") as answer:
-            return Counter({int(number): times for number, times in json.load(answer).items()})
+            return Counter(json.load(answer))
 
 
 @contextmanager
@@ -68,17 +69,16 @@ def bad(number: int) -> str:
     return BAD[turn % len(BAD)] if rest == BAD_STEP - 1 else ""
 
 
-def load_pictures() -> list[Picture]:
-    """The demo crawl's pictures that have a side above 400 pixels; of its PNGs every other one as JPEG.
+def load_pictures() -> dict[str, list[Picture]]:
+    """The demo crawl's PNGs and JPEGs, without the small ones; the PNGs are as JPEG among the JPEGs too.
 
-    Its works are manuals, with five PNGs to a JPEG; on most pages of the web it is the other way round.
+    Its works are manuals, which have few JPEGs of a photograph's size.
     """
     _, found = read_demo(DEMO)
     pictures = [found[url] for url in sorted(found) if max(_open(found[url]).size) > MIN_SIDE]
-    lossless = (n for n, picture in enumerate(pictures) if picture.content_type != "image/jpeg")
-    for number in islice(lossless, 0, None, 2):
-        pictures[number] = _as_jpeg(pictures[number])
-    return pictures
+    lossless = [picture for picture in pictures if picture.content_type == "image/png"]
+    photographs = [picture for picture in pictures if picture.content_type == "image/jpeg"]
+    return {"jpeg": photographs + [_as_jpeg(picture) for picture in lossless], "png": lossless}
 
 
 def _open(picture: Picture) -> Image.Image:
@@ -112,7 +112,7 @@ def answer(number: int, pictures: Sequence[Picture]) -> bytes:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, pictures: Sequence[Picture], asked: Counter[int]) -> None:
+    def __init__(self, pictures: Mapping[str, Sequence[Picture]], asked: Counter[str]) -> None:
         self.pictures, self.counts = pictures, asked
         self.buffer = b""
 
@@ -134,16 +134,16 @@ class _Connection(asyncio.Protocol):
             self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
             ends = True
         else:
-            number = int(path.rsplit("/", 1)[1])
-            self.counts[number] += 1
-            self.transport.write(answer(number, self.pictures))
-            ends = bad(number) == "cut"
+            _, kind, number = path.split("/")
+            self.counts[path] += 1
+            self.transport.write(answer(int(number), self.pictures[kind]))
+            ends = bad(int(number)) == "cut"
         if ends or b"\r\nconnection: close" in head:
             self.transport.close()
 
 
 async def serve() -> None:
-    pictures, counts = load_pictures(), Counter[int]()
+    pictures, counts = load_pictures(), Counter[str]()
     loop = asyncio.get_running_loop()
     first = await loop.create_server(lambda: _Connection(pictures, counts), "127.0.0.1", 0, backlog=1024)
     port = first.sockets[0].getsockname()[1]

@@ -218,7 +218,9 @@ class _Fetch:
         made = prepare(data, self.recipe.media, self.scorer, self.blocklist)
         if isinstance(made, Rejected):
             row = failure(todo, made.reason, made.detail)
-            return row._replace(settings=self.settings) if made.reason in BY_SETTINGS else row
+            # What is no image may be a video: a recipe of clips that shares the store has to ask for it.
+            ours = made.reason in BY_SETTINGS or file_kind(data)
+            return row._replace(settings=self.settings) if ours else row
         name, offset, length = todo.name, todo.offset, todo.length
         if keep:
             name, offset = recorder.keep(f"{made.original_sha256}.{made.format}", data)
@@ -237,7 +239,9 @@ class _Fetch:
         if listed := self.blocklist.listed_digest(data, state.digest()):
             return failure(todo, "blocked_hash", listed)
         if not (kind := file_kind(data)):
-            return failure(todo, "not_a_video", f"{len(data)} bytes that begin with {data[:8]!r}")
+            # It may be an image that a recipe of pages or pairs wants.
+            row = failure(todo, "not_a_video", f"{len(data)} bytes that begin with {data[:8]!r}")
+            return row._replace(settings=self.settings)
         name, offset, length = todo.name, todo.offset, todo.length
         if keep:
             name, offset = recorder.keep(f"{state.hexdigest()}.{kind}", data)

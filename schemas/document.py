@@ -99,7 +99,7 @@ class Video:
     sha256: str = ""
     """Of the frames' bytes one after the other, 64 hex digits."""
     file: str = ""
-    """Name of the member that holds the clip's own packets, not encoded again: "0.mp4"; empty if only frames are kept."""
+    """Name of the member that holds the clip's own packets, not encoded again: "0.mp4"; empty if there is none."""
     file_start: float = 0.0
     """Where the clip begins in that file, which begins at a key frame: seconds."""
     file_sha256: str = ""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import clips
 import datasets
 import pytest
 import typer.main
@@ -21,7 +22,7 @@ from crawls import CRAWL
 from docs.tables import PAGES, ROOT, filled
 from pipelines import cli
 from pipelines.facts import DocumentFact
-from pipelines.recipe import FLOWS, PageRecipe, load_recipe
+from pipelines.recipe import FLOWS, PageRecipe, PairRecipe, load_recipe
 from pipelines.store.facts import FactsError, read_rows
 from schemas.strict import field_types
 
@@ -151,6 +152,19 @@ def test_the_data_format_renders_marks(tmp_path: Path, monkeypatch: pytest.Monke
     assert first[0].startswith("https://") and int(first[1]) >= 2
 
 
+def test_pairs_and_clips_are_read_with_webdataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets.build(tmp_path / "pairs", [datasets.pair(number, f"Caption {number}") for number in range(3)])
+    video = clips.write_video(tmp_path / "tour.mp4")
+    datasets.build(tmp_path / "clips", clips.clips(video))
+    monkeypatch.chdir(tmp_path)
+    of_pairs, of_clips = fenced(ROOT / "docs/pairs-and-clips.md", "python")
+    assert sorted(run(of_pairs).splitlines()) == [f"(80, 60) Caption {number}" for number in range(3)]
+    printed = run(of_clips)
+    train = [sample.document for sample in clips.clips(video) if sample.document.split == "train"]
+    assert len(train) > 1 and all(document.text in printed for document in train)
+    assert f"({clips.WIDTH}, {clips.HEIGHT})" in printed
+
+
 def test_the_filter_of_the_worked_example_passes_its_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     function, tests = fenced(ROOT / "docs/adding-a-filter.md", "python")
     module = types.ModuleType("pipelines.filters.capitals")
@@ -170,10 +184,14 @@ def test_the_filter_of_the_worked_example_passes_its_tests(monkeypatch: pytest.M
 
 
 def test_the_recipe_of_the_documentation_can_be_used(tmp_path: Path) -> None:
-    (text,) = fenced(ROOT / "docs/recipes.md", "toml")
+    (pages,) = fenced(ROOT / "docs/recipes.md", "toml")
+    (pairs,) = fenced(ROOT / "docs/pairs-and-clips.md", "toml")
     path = tmp_path / "my.toml"
-    path.write_text(text)
+    path.write_text(pages)
     assert load_recipe(str(path)).language.languages == ("de",)
+    path.write_text(pairs)
+    recipe = load_recipe(str(path))
+    assert isinstance(recipe, PairRecipe) and "docs.gimp.org" in recipe.site_list.allowed_domains
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
@@ -299,6 +317,7 @@ def m3w(*arguments: object) -> tuple[int, str]:
 
 
 BUILD = ("build", "demo", "--input", "small.warc.gz", "--output", "out")
+PAIRS = ("build", "align", "--output", "out", "--offline")
 BAD = {
     "key": 'extends = "demo"\n[language]\nmin_scor = 0.5',
     "type": 'extends = "demo"\n[language]\nmin_score = "0.5"',
@@ -306,6 +325,8 @@ BAD = {
     "nan": 'extends = "demo"\n[language]\nmin_score = nan',
     "name": 'extends = "demo"\nname = "x"',
     "bd": 'extends = "demo"\n[page_url]\nblocked_domains = "nothere.txt"',
+    "flow": 'extends = "m3w"\nflow = "clip"',
+    "site": 'extends = "ltip"\n[site_list]\nallowed_domains = ["Example.org"]',
     "lm": 'extends = "demo"\n[language]\nmodel = "nothere.ftz"',
 }
 
@@ -317,6 +338,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "small.warc.gz").touch()
     (tmp_path / "notes.txt").touch()
     (tmp_path / "cols.jsonl").write_text('{"u": "https://x.example/", "html": "<p>x"}\n')
+    (tmp_path / "cols.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "two.tsv").write_text("https://x.example/a.jpg\tA cat\n")
+    (tmp_path / "three.tsv").write_text("https://x.example/a.jpg\tA cat\t3\n")
+    (tmp_path / "u16.tsv").write_text("url\ttext\n", encoding="utf-16")
     (tmp_path / "bad.parquet").write_text("PAR1junk")
     (tmp_path / "noise.jsonl").write_text("noise")
     os.mkfifo(tmp_path / "pipe.warc.gz")
@@ -339,12 +364,18 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("range", ("recipe", "check", "bad.toml")),
         ("nan", ("recipe", "check", "bad.toml")),
         ("name", ("recipe", "check", "bad.toml")),
+        ("flow", ("recipe", "check", "bad.toml")),
+        ("site", ("recipe", "check", "bad.toml")),
         ("", ("recipe", "check", "nosuch")),
         ("bd", ("build", "bd.toml", *BUILD[2:], "--offline")),
         ("lm", ("build", "lm.toml", *BUILD[2:], "--offline")),
         ("", (*BUILD, "--offline", "--input", "nothere.warc.gz")),
         ("", (*BUILD, "--offline", "--input", "notes.txt")),
         ("", (*BUILD, "--offline", "--input", "cols.jsonl")),
+        ("", (*BUILD, "--offline", "--input", "two.tsv")),
+        ("", (*PAIRS, "--input", "cols.csv")),
+        ("", (*PAIRS, "--input", "three.tsv")),
+        ("", (*PAIRS, "--input", "u16.tsv")),
         ("", (*BUILD, "--offline", "--input", "bad.parquet")),
         ("", (*BUILD, "--offline", "--input", "d1/a.warc.gz", "--input", "d2/a.warc.gz")),
         ("", (*BUILD, "--offline", "--", "--direct_num_workers=3")),

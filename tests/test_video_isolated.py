@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -49,6 +51,12 @@ def limited(config: CutConfig = CONFIG, **limits: float) -> CutConfig:
 
 def test_the_same_as_in_this_process(film: Path) -> None:
     assert cut_isolated(film, CONFIG) == cut_here(film, CONFIG)
+
+
+def test_the_process_that_asks_needs_no_ffmpeg() -> None:
+    code = "import sys, pipelines.video.isolated; print({'av', 'numpy', 'PIL'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert done.stdout == "set()\n", done.stderr
 
 
 def test_clips_have_their_texts(film: Path) -> None:

@@ -253,7 +253,8 @@ def _table_units(path: str, name: str, config: SourceConfig) -> Iterator[Unit]:
         if missing:
             raise InputError(
                 f"{path}: no column {' and no column '.join(missing)}; it has {', '.join(columns) or 'none'}. "
-                "Name the right ones as url_column and html_column in the recipe's [source]"
+                "Name the right ones as url_column and html_column in the recipe's [source]; "
+                "for a table of addresses with texts take a recipe of pairs or clips, such as align, ltip or vtp"
             )
         ranges = [(0, 1)] if path.lower().endswith(JSONL_SUFFIXES) else parquet_ranges(path, config.range_bytes)
     for start, end in ranges:

@@ -124,7 +124,7 @@ class FramesConfig:
     """Recipe table [frames]: which frames are stored, and how."""
 
     keep: str
-    """"frames": JPEGs; "clip": beside one frame, the clip's own packets, not encoded again."""
+    """"frames": JPEGs; "clip": beside them the clip's own packets, not encoded again."""
     fps: float
     """Frames for each second, at whole multiples of 1 / fps on the video's own clock. 0.01 to 60."""
     max_side: int

@@ -6,6 +6,7 @@ the moment of a flash. Black or otherwise flat frames belong to no scene: the fr
 so a fade through black is one cut.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,13 +53,24 @@ def find_cuts(samples: Samples, config: SceneConfig) -> list[float]:
 
 def changes(first: Thumbnails, second: Thumbnails) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Mean absolute difference of luma plus that of chroma, levels, of each pair of rows."""
-    difference = np.abs(first.astype(np.int16) - second)
-    return difference[:, :LUMA].mean(axis=1) + difference[:, LUMA:].mean(axis=1)
+    result = np.empty(len(first))
+    for block in _blocks(len(first)):
+        difference = np.abs(first[block].astype(np.int16) - second[block])
+        result[block] = difference[:, :LUMA].mean(axis=1) + difference[:, LUMA:].mean(axis=1)
+    return result
 
 
 def deviations(thumbnails: Thumbnails) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Standard deviation of each row's luma, levels."""
-    return thumbnails[:, :LUMA].std(axis=1, dtype=np.float32).astype(np.float64)
+    result = np.empty(len(thumbnails))
+    for block in _blocks(len(thumbnails)):
+        result[block] = thumbnails[block, :LUMA].std(axis=1, dtype=np.float32)
+    return result
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    """Rows that are worked on at once: those of an hour would take ten times the memory of its thumbnails."""
+    return (slice(first, first + 1024) for first in range(0, count, 1024))
 
 
 def decorrelation(first: Thumbnails, second: Thumbnails) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:

@@ -110,3 +110,9 @@ def test_text_of_the_pages_that_have_no_images(crawl: Path, reference: Path, tmp
     assert all(len(sample.json["text"].split()) >= 50 for sample in found.values())
     assert not found.keys() & samples(reference).keys()
     assert m3w("verify", output)[0] == 0
+
+    import webdataset as wds
+
+    shards = sorted(map(str, (output / "shards").glob("*.tar")))
+    read = wds.WebDataset(shards, shardshuffle=False).decode().to_tuple("__key__", "json")
+    assert {key: told["text"] for key, told in read} == {key: sample.json["text"] for key, sample in found.items()}
