@@ -1,4 +1,4 @@
-"""A web server of pictures for benchmarks, in a process of its own: python -m benchmarks.picture_server.
+"""A web server of pictures for benchmarks, in a process of its own: python -m benchmarks.picture_server KIND ...
 
 It serves any number of JPEGs and PNGs, made of some dozens of real ones by a comment inside, so that no two have the
 same bytes; every twentieth address misbehaves. Connections are kept alive. It prints its port, remembers how often each
@@ -22,7 +22,8 @@ from PIL import Image
 from benchmarks.corpus import DEMO, Picture, commented, read_demo
 from benchmarks.machine import ROOT
 
-KINDS = ("jpeg", "png")
+KINDS = ("jpeg", "large", "png")
+"""JPEGs, the same with twice the width and height, PNGs."""
 HOSTS = 50
 """Addresses of loopback that the pictures are spread over, as if each was a host of its own."""
 BAD_STEP = 20
@@ -51,9 +52,9 @@ class PictureServer:
 
 
 @contextmanager
-def serving() -> Iterator[PictureServer]:
-    """Runs a server as long as the block lasts."""
-    command = [sys.executable, "-m", "benchmarks.picture_server"]
+def serving(kinds: Sequence[str]) -> Iterator[PictureServer]:
+    """Runs a server of some of `KINDS` as long as the block lasts."""
+    command = [sys.executable, "-m", "benchmarks.picture_server", *kinds]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None and process.stdout is not None
     try:
@@ -69,26 +70,34 @@ def bad(number: int) -> str:
     return BAD[turn % len(BAD)] if rest == BAD_STEP - 1 else ""
 
 
-def load_pictures() -> dict[str, list[Picture]]:
-    """The demo crawl's PNGs and JPEGs, without the small ones; the PNGs are as JPEG among the JPEGs too.
+def load_pictures(kind: str) -> list[Picture]:
+    """The demo crawl's PNGs or JPEGs, without the small ones; its PNGs are as JPEG among the JPEGs too.
 
     Its works are manuals, which have few JPEGs of a photograph's size.
     """
     _, found = read_demo(DEMO)
     pictures = [found[url] for url in sorted(found) if max(_open(found[url]).size) > MIN_SIDE]
     lossless = [picture for picture in pictures if picture.content_type == "image/png"]
+    if kind == "png":
+        return lossless
+    scale = 2 if kind == "large" else 1
     photographs = [picture for picture in pictures if picture.content_type == "image/jpeg"]
-    return {"jpeg": photographs + [_as_jpeg(picture) for picture in lossless], "png": lossless}
+    if scale > 1:
+        photographs = [_as_jpeg(picture, scale) for picture in photographs]
+    return photographs + [_as_jpeg(picture, scale) for picture in lossless]
 
 
 def _open(picture: Picture) -> Image.Image:
     return Image.open(BytesIO(picture.data))
 
 
-def _as_jpeg(picture: Picture) -> Picture:
-    buffer = BytesIO()
-    opaque = Image.new("RGB", (image := _open(picture).convert("RGBA")).size, "white")
+def _as_jpeg(picture: Picture, scale: int) -> Picture:
+    image = _open(picture).convert("RGBA")
+    opaque = Image.new("RGB", image.size, "white")
     opaque.paste(image, mask=image)
+    if scale > 1:
+        opaque = opaque.resize((scale * image.width, scale * image.height), Image.Resampling.LANCZOS)
+    buffer = BytesIO()
     opaque.save(buffer, "JPEG", quality=JPEG_QUALITY)
     return Picture(picture.name, buffer.getvalue(), "image/jpeg", picture.icon)
 
@@ -142,8 +151,8 @@ class _Connection(asyncio.Protocol):
             self.transport.close()
 
 
-async def serve() -> None:
-    pictures, counts = load_pictures(), Counter[str]()
+async def serve(kinds: Sequence[str]) -> None:
+    pictures, counts = {kind: load_pictures(kind) for kind in kinds}, Counter[str]()
     loop = asyncio.get_running_loop()
     first = await loop.create_server(lambda: _Connection(pictures, counts), "127.0.0.1", 0, backlog=1024)
     port = first.sockets[0].getsockname()[1]
@@ -154,4 +163,4 @@ async def serve() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    asyncio.run(serve(sys.argv[1:]))

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import images, memory, pages, whole_job, workers
+from benchmarks import captions, images, memory, pages, pairs, video, whole_job, workers
 from benchmarks.machine import SCRATCH, busy_share, say, write_result
 
 BENCHMARKS = {
@@ -20,6 +20,9 @@ BENCHMARKS = {
     "workers": workers.measure,
     "whole_job": whole_job.measure,
     "memory": memory.measure,
+    "captions": captions.measure,
+    "pairs": pairs.measure,
+    "video": video.measure,
 }
 RESULTS = Path(__file__).parent / "results"
 

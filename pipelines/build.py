@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from pipelines.accounting import Funnel, account_scan, account_shards, account_shuffle, rows_of
 from pipelines.engine import Engine
 from pipelines.facts import LEDGER, SAMPLES, SHARDS, TODO, URLS, WANTED, SampleFact, UrlFact
-from pipelines.fetch import Buckets, Web, fetch_unit, plan_shuffle
+from pipelines.fetch import Buckets, Web, fetch_unit, plan_shuffle, things_fetched
 from pipelines.flow import Places, Step, UnitJob
 from pipelines.flows import flow_of
 from pipelines.places import check_base_url, folder_named, locked, refuse_overlap, told_when_full
@@ -171,7 +171,7 @@ class _Build:
             self.scan()
         with self.progress.job("select", ""):
             self.steps(self.flow.select)
-        with self.progress.job("fetch", "images"):
+        with self.progress.job("fetch", things_fetched(self.recipe)):
             self.fetch()
         with self.progress.job("write", "samples"):
             self.steps(self.flow.write)

@@ -172,12 +172,12 @@ class _Fetch:
                 self.record(recorder, self.row(todo, data, recorder, keep=False))
             for row in self.fetched(remote, recorder):
                 self.record(recorder, row)
-        self.heart.beat(lambda: {"images": self.seen}, last=True)
+        self.heart.beat(lambda: {things_fetched(self.recipe): self.seen}, last=True)
 
     def record(self, recorder: Recorder, row: LedgerRow) -> None:
         recorder.record(row)
         self.seen += 1
-        self.heart.beat(lambda: {"images": self.seen})
+        self.heart.beat(lambda: {things_fetched(self.recipe): self.seen})
 
     def held_row(self, todo: TodoFact, recorder: Recorder) -> LedgerRow:
         """An image that the input holds, or that nobody may fetch in an offline run."""
@@ -256,6 +256,11 @@ class _Fetch:
             offset=offset,
             length=length,
         )
+
+
+def things_fetched(recipe: Recipe) -> str:
+    """What the fetch counts, in a word."""
+    return "files" if recipe.flow == "clips" else "images"
 
 
 def file_kind(data: bytes) -> str:

@@ -30,6 +30,7 @@ from crawls import DEMO
 from PIL import Image
 from test_counts import check_adds_up
 from test_fetch import FETCH, LIFTED
+from test_pair_tables import caption, served, write_csv
 from test_resume import done, finish, running, wait_until
 from video_files import encode, pan, pictures, zoom
 from warc_files import member, response
@@ -282,9 +283,9 @@ def test_what_a_crawl_lost_is_counted(crawled: Path) -> None:
 @pytest.mark.parametrize("how", ["workers", "repeat", "partitions"])
 def test_the_same_bytes(how: str, crawled: Path, crawl: Path, recipe: Path, tmp_path: Path) -> None:
     engine = {"workers": LocalEngine(2), "repeat": LocalEngine(1, ("--direct_runner_bundle_repeat=2",))}.get(how)
-    size = 1 << 30 if how != "partitions" else -(-crawl.stat().st_size // 5)
+    size = 1 << 30 if how != "partitions" else -(-crawl.stat().st_size // 3)
     output = build_in(tmp_path / "out", crawl, recipe, engine, size, 1 if how == "partitions" else 100_000)
-    assert json.loads((output / "plan.json").read_text())["partitions"] == (5 if how == "partitions" else 1)
+    assert json.loads((output / "plan.json").read_text())["partitions"] == (3 if how == "partitions" else 1)
     assert digests(output) == digests(crawled)
 
 
@@ -369,6 +370,29 @@ def test_videos_of_a_table_come_from_the_web(web: WebServer, tmp_path: Path) -> 
     web.requests.clear()
     assert m3w(*command, "--output", tmp_path / "again") == (0, "", "")
     assert web.requests == [] and digests(tmp_path / "again") == digests(output)
+
+
+def test_clips_and_pairs_share_a_store(web: WebServer, tmp_path: Path) -> None:
+    """What is no image may be a video, and the other way round: neither is refused for what the other found."""
+    web.routes.update({f"/{number}.jpg": served(number) for number in range(2)})
+    pairs = tmp_path / "pairs.toml"
+    pairs.write_text('extends = "ltip"\n[image_safety]\nscorer = "none"\n')
+
+    def built(number: int, recipe: Path, *names: str) -> tuple[set[str], dict[str, str]]:
+        """Names of what was written, and the reasons of what was not found."""
+        output = tmp_path / str(number)
+        rows = [(web.url(f"/{name}"), caption(n)) for n, name in enumerate(names)]
+        table = write_csv(tmp_path / f"{number}.csv", rows)
+        command = ("build", recipe, "--input", table, "--output", output, "--media", tmp_path / "media", *LIFTED)
+        assert m3w(*command) == (0, "", "")
+        lost = {x["url"].rpartition("/")[2]: x["reason"] for x in letters(output) if x["kind"] == "image_url"}
+        return {sample.json["url"].rpartition("/")[2] for sample in samples(output).values()}, lost
+
+    assert built(0, pairs, "0.mp4", "0.jpg") == ({"0.jpg"}, {"0.mp4": "not_an_image"})
+    clips = write_recipe(tmp_path / "clips.toml")
+    lost = {"0.jpg": "not_a_video", "1.jpg": "not_a_video"}
+    assert built(1, clips, "0.mp4", "0.jpg", "1.jpg") == ({"0.mp4"}, lost)
+    assert built(2, pairs, "0.mp4", "0.jpg", "1.jpg") == ({"0.jpg", "1.jpg"}, {"0.mp4": "not_an_image"})
 
 
 # --- what a video may cost -------------------------------------------------------------------------------------------

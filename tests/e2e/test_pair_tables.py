@@ -439,29 +439,6 @@ def test_a_training_pipeline_reads_batches(web: Web) -> None:
         assert all(len(words) >= 8 for words in texts)
 
 
-def test_open_clips_own_reader(web: Web) -> None:
-    data = pytest.importorskip("open_clip_train.data")
-    from types import SimpleNamespace
-
-    import torch
-
-    output = web.builds["laion-csv"].output
-    shards = sorted((output / "shards").glob("*.tar"))
-    arguments = SimpleNamespace(
-        train_data=None,
-        val_data="::".join(map(str, shards)),
-        val_num_samples=len(samples(output)),
-        seed=0,
-        batch_size=4,
-        workers=1,
-        world_size=1,
-    )
-    info = data.get_wds_dataset(
-        arguments, lambda picture: torch.zeros(3, 8, 8), is_train=False, tokenizer=lambda text: [torch.zeros(77)]
-    )
-    assert sum(len(texts) for _, texts in info.dataloader) == len(samples(output))
-
-
 def test_a_finished_table_is_left_alone(web: Web) -> None:
     built = web.builds["laion-csv"]
     before = digests(built.output)

@@ -23,7 +23,7 @@ languages = ["en", "de", "fr"]
 min_score = 0.0
 
 [rare_words]
-max_ngrams = 400
+max_ngrams = 300
 
 [caption_frequency]
 max_images = 1
