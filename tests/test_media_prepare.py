@@ -374,6 +374,28 @@ def test_reduced_to_the_largest_side(name: str) -> None:
     assert accepted(encoded(big, "JPEG"), replace(CONFIG, max_side=700)).stripped
 
 
+@pytest.mark.parametrize("side", [1, 3, 63, 125, 126, 251, 502, 1002])
+@pytest.mark.parametrize("name", ["JPEG", "PNG"])
+def test_reduced_sides_are_the_same_however_it_is_decoded(name: str, side: int) -> None:
+    """libjpeg halves and rounds up, which must not show."""
+    result = accepted(encoded(picture(size=(1003, 701)), name), replace(CONFIG, max_side=side))
+    assert opened(result.member).size == (side, max(1, int(701 * side / 1003 + 0.5)))
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG"])
+def test_reduced_is_nearer_to_the_ideal_than_averaging_is(name: str) -> None:
+    y, x = np.mgrid[0:600, 0:800]
+    rings = np.sin((x * x + y * y) / 3000.0) * 100 + 128  # finer and finer, to what 300 pixels cannot show
+    data = encoded(Image.fromarray(rings.astype(np.uint8)), name, **({"quality": 95} if name == "JPEG" else {}))
+    result = accepted(data, replace(CONFIG, max_side=300, jpeg_quality=95, png_max_bytes_per_pixel=1000.0))
+    ideal, averaged = (
+        np.asarray(opened(data).resize((300, 225), how)).astype(float)
+        for how in (Image.Resampling.LANCZOS, Image.Resampling.BOX)
+    )
+    ours = np.asarray(opened(result.member)).astype(float)
+    assert ((ours - ideal) ** 2).mean() < 0.7 * ((averaged - ideal) ** 2).mean()
+
+
 def test_no_side_is_reduced_to_nothing() -> None:
     result = accepted(encoded(picture(size=(700, 2)), "PNG"), replace(CONFIG, max_side=70))
     assert (result.member_width, result.member_height) == (70, 1)
