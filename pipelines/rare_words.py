@@ -45,10 +45,14 @@ def _hash(ngram: str) -> int:
 
 
 def save_texts(work: Work, unit: str, texts: Iterable[Sequence[int]]) -> None:
-    """What the scan of a unit leaves: the hashes of its texts one after the other, and where each text ends."""
+    """What the scan of a unit leaves: the hashes of its texts one after the other, where each text ends, and all
+    different hashes in order with their counts, of which each range takes its part."""
     lists = list(texts)
     hashes = np.fromiter((value for some in lists for value in some), np.uint64)
     _save(work.path("ngrams", "texts", f"{unit}.npy"), hashes)
+    unique, times = np.unique(hashes, return_counts=True)
+    _save(work.path("ngrams", "unique", f"{unit}.npy"), unique)
+    _save(work.path("ngrams", "times", f"{unit}.npy"), times)
     _save(work.path("ngrams", "ends", f"{unit}.npy"), np.cumsum([len(some) for some in lists], dtype=np.int64))
 
 
@@ -81,14 +85,13 @@ def count_range(unit: str, places: Places) -> None:
     work = places.work
     if work.is_done("ngrams", unit):
         return
-    number = int(unit)
-    low, high = (-(-((number + edge) << 64) // work.partitions) for edge in (0, 1))
+    low, high = _range(int(unit), work)
     hashes, counts = np.empty(0, np.uint64), np.empty(0, np.int64)
     for name in scanned(work):
-        own = _load(work.path("ngrams", "texts", f"{name}.npy"))
-        own = own[(own >= low) & (own <= high - 1)]
-        found, times = np.unique(own, return_counts=True)
-        hashes, counts = _merged(np.concatenate([hashes, found]), np.concatenate([counts, times]))
+        unique = _load(work.path("ngrams", "unique", f"{name}.npy"))
+        part = _within(unique, low, high)
+        times = _load(work.path("ngrams", "times", f"{name}.npy"))[part]
+        hashes, counts = _merged(np.concatenate([hashes, unique[part]]), np.concatenate([counts, times]))
     _save(work.path("ngrams", "hashes", f"{unit}.npy"), hashes)
     _save(work.path("ngrams", "counts", f"{unit}.npy"), counts)
     heights, how_many = np.unique(counts, return_counts=True)
@@ -125,8 +128,7 @@ def drop_rare(unit: str, places: Places, config: RareWordsConfig) -> None:
     rows = [
         DocumentFact._make(row)
         for number in range(work.partitions)
-        for path in work.fact_files(PAIRS, number)
-        if path.endswith(f"/{unit}.parquet")
+        if paths.exists(path := work.path("facts", PAIRS.name, str(number), f"{unit}.parquet"))
         for row in read_rows(path, DocumentFact)
     ]
     rows.sort(key=lambda row: row.pack_offset)  # as the scan saw them
@@ -153,13 +155,23 @@ def _common(hashes: Hashes, work: Work, least: int) -> npt.NDArray[np.bool_]:
     order = np.argsort(hashes)
     ordered = hashes[order]
     for number in range(work.partitions):
-        low, high = (-(-((number + edge) << 64) // work.partitions) for edge in (0, 1))
-        begin, end = np.searchsorted(ordered, np.uint64(low)), np.searchsorted(ordered, np.uint64(high - 1), "right")
-        if begin < end:
+        part = _within(ordered, *_range(number, work))
+        if part.start < part.stop:
             known = _load(work.path("ngrams", "hashes", f"{number}.npy"))
             counts = _load(work.path("ngrams", "counts", f"{number}.npy"))
-            result[order[begin:end]] = counts[np.searchsorted(known, ordered[begin:end])] >= least
+            result[order[part]] = counts[np.searchsorted(known, ordered[part])] >= least
     return result
+
+
+def _range(number: int, work: Work) -> tuple[int, int]:
+    """The first and the last hash of one of `work.partitions` equal ranges."""
+    low, end = (-(-((number + edge) << 64) // work.partitions) for edge in (0, 1))
+    return low, end - 1
+
+
+def _within(ordered: Hashes, low: int, high: int) -> slice:
+    """Where the hashes of a range stand in an array in order."""
+    return slice(int(np.searchsorted(ordered, np.uint64(low))), int(np.searchsorted(ordered, np.uint64(high), "right")))
 
 
 def _save(path: str, values: npt.NDArray[Any]) -> None:
