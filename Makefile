@@ -12,7 +12,7 @@ DEMO := build/demo
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-full test-dataflow lint docs bench clean distclean
+.PHONY: help demo test test-full test-dataflow test-peers lint docs bench clean distclean
 
 help: ## What can be made (this)
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -42,12 +42,16 @@ demo: $(VENV)/.stamp-run ## Build three small data sets from demo/: pages, pairs
 test: lint ## Lint, format, types, and all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow"
 
-test-full: lint test-dataflow ## The same with the slow tests
+test-full: lint test-dataflow test-peers ## The same with the slow tests
 	$(BIN)/python -m pytest
 
 # Not a part of `test`: what Dataflow needs is 340 MB, and makes every later start of a process slower.
 test-dataflow: $(VENV)/.stamp-dataflow ## The jobs that Dataflow would get, made without an account and run here
 	$(BIN)/python -m pytest tests/e2e/test_dataflow.py
+
+# open_flamingo pins torch 2.0.1, and open_clip's training reader an old webdataset: an environment of their own, some GB.
+test-peers: $(VENV)-peers/.stamp ## Others' models and readers beside ours: open_flamingo, flamingo-pytorch, open_clip
+	$(VENV)-peers/bin/python -m pytest -rs tests/peers tests/e2e/test_open_clip.py
 
 lint: $(VENV)/.stamp-dev ## Lint, format and types only
 	$(BIN)/ruff check .
@@ -66,7 +70,7 @@ clean: ## Remove what was built and the caches
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 distclean: clean ## The same and the virtual environment
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VENV)-peers
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11, 3.12 or 3.13 found; install one, or say where it is: make PYTHON=/path/to/python" >&2; exit 1; }
@@ -81,9 +85,16 @@ $(VENV)/.stamp-run: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.stamp-dev: pyproject.toml $(VENV)/.stamp-run
-	@$(BIN)/python -m pip install --quiet --quiet --group dev
+	@$(BIN)/python -m pip install --quiet --quiet -e ".[safety,train]" --group dev
 	@touch $@
 
 $(VENV)/.stamp-dataflow: pyproject.toml $(VENV)/.stamp-dev
 	@$(BIN)/python -m pip install --quiet --quiet --group dataflow
+	@touch $@
+
+$(VENV)-peers/.stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m venv $(VENV)-peers
+	@$(VENV)-peers/bin/python -m pip install --quiet --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@$(VENV)-peers/bin/python -m pip install --quiet --quiet -e ".[train]" --group dev einops einops-exts open_clip_torch pandas
+	@$(VENV)-peers/bin/python -m pip install --quiet --quiet --no-deps open_flamingo==2.0.1 flamingo-pytorch==0.1.2 webdataset==0.2.86
 	@touch $@

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import captions, images, memory, pages, pairs, video, whole_job, workers
+from benchmarks import captions, flamingo, images, memory, pages, pairs, video, whole_job, workers
 from benchmarks.machine import SCRATCH, busy_share, say, write_result
 
 BENCHMARKS = {
@@ -21,6 +21,7 @@ BENCHMARKS = {
     "whole_job": whole_job.measure,
     "memory": memory.measure,
     "captions": captions.measure,
+    "flamingo": flamingo.measure,
     "pairs": pairs.measure,
     "video": video.measure,
 }

@@ -8,6 +8,7 @@ weights can be loaded; its docstring says which.
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -50,6 +51,8 @@ class VisionConfig:
     """Of the three channels, in units of full scale, as the encoder was trained; empty: what its library says."""
     std: tuple[float, ...]
     """As `mean`."""
+    class_token: bool
+    """Keep the tokens before the patches (class, registers) among the features (IDEFICS); else only the patches."""
     options: Mapping[str, Any]
     """Arguments of timm.create_model, or fields of the Hugging Face configuration."""
 
@@ -107,7 +110,7 @@ class CrossAttentionConfig:
     placement: Literal["interleaved", "middle", "grafting"]
     """"interleaved": before blocks `offset`, `offset + every`, ...; "middle": once, before the middle block;
     "grafting": a stack of cross-attention and new self-attention layers on top of the language
-    model (table 3, row v)."""
+    model (table 3, row iv)."""
     every: int
     """Blocks of the language model for each inserted one: 1, 4, 7 in the paper's three sizes."""
     offset: int
@@ -181,6 +184,13 @@ def presets() -> tuple[str, ...]:
     return tuple(sorted(path.name.removesuffix(".toml") for path in _presets() if path.name.endswith(".toml")))
 
 
+def about_preset(name: str) -> str:
+    """The first line of a preset, a comment that says what it is."""
+    (preset,) = (path for path in _presets() if path.name == f"{name}.toml")
+    first: str = preset.read_text(encoding="utf-8").splitlines()[0]
+    return first.removeprefix("# ")
+
+
 def load_config(name: str | Path) -> FlamingoConfig:
     """The configuration of a preset, or of a TOML file.
 
@@ -215,23 +225,32 @@ def _presets() -> list[Any]:
 
 
 def _read(name: str | Path, seen: tuple[str, ...]) -> dict[str, Any]:
-    where = str(name)
+    shipped = {path.name.removesuffix(".toml"): path for path in _presets()}
+    is_shipped = str(name) in shipped
+    where = str(name) if is_shipped else str(Path(name).resolve())
     if where in seen:
         raise ConfigError(f"{where} extends itself: {' -> '.join((*seen, where))}")
-    shipped = {path.name.removesuffix(".toml"): path for path in _presets()}
-    if where not in shipped and not Path(name).is_file():
-        raise ConfigError(f"no preset or file {where!r}; presets: {', '.join(presets())}")
-    source = shipped[where] if where in shipped else Path(name)
+    if not is_shipped and not Path(name).is_file():
+        near = get_close_matches(Path(name).name.removesuffix(".toml"), shipped, n=3)
+        raise ConfigError(
+            f"no preset or file {str(name)!r}"
+            + (f"; did you mean {' or '.join(map(repr, near))}?" if near else "")
+            + "; `flamingo presets` lists what is shipped"
+        )
+    source = shipped[where] if is_shipped else Path(name)
     try:
         tables = tomllib.loads(source.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{where}: {error}") from error
+        raise ConfigError(f"{name}: {error}") from error
     parent = tables.pop("extends", None)
     if parent is None:
         return tables
-    if parent not in shipped and where not in shipped:
+    if not isinstance(parent, str):
+        raise ConfigError(f"{name}: extends is {parent!r}, must be the name of a preset or a file")
+    if parent not in shipped and not is_shipped:
         parent = str(Path(name).parent / parent)
     base = _read(parent, (*seen, where))
     for table, fields in tables.items():
-        base[table] = base.get(table, {}) | fields if isinstance(fields, dict) else fields
+        both = isinstance(fields, dict) and isinstance(base.get(table), dict)
+        base[table] = base[table] | fields if both else fields
     return base

@@ -89,8 +89,10 @@ class GatedCrossAttention(nn.Module):
         """Of visual tokens [n, R, visual_dim], to be given to `forward`."""
         return self.attention.keys_values(visual)
 
-    def forward(self, y: Tensor, seen: KeysValues, layout: Layout) -> Tensor:
-        """[B, L, D] to the same."""
+    def forward(self, y: Tensor, seen: KeysValues | Tensor, layout: Layout) -> Tensor:
+        """[B, L, D] and visual tokens [n, R, visual_dim], or their keys and values, to [B, L, D]."""
+        if not isinstance(seen, KeysValues):
+            seen = self.keys_values(seen)
         y = y + self.attention_gate(self.attention(y, seen, layout))
         if self.feed_forward is None or self.feed_forward_gate is None:
             return y
@@ -98,7 +100,7 @@ class GatedCrossAttention(nn.Module):
 
 
 class GraftLayer(nn.Module):
-    """One layer of the stack on top of the language model (table 3, row v): cross-attention, then a new block."""
+    """One layer of the stack on top of the language model (table 3, row iv): cross-attention, then a new block."""
 
     def __init__(self, config: CrossAttentionConfig, dim: int, visual_dim: int) -> None:
         super().__init__()
@@ -106,13 +108,9 @@ class GraftLayer(nn.Module):
         self.attention = SelfAttention(dim, config.heads, config.head_dim, config.norm, causal=True)
         self.feed_forward = FeedForward(dim, config.ff_dim or 4 * dim, config.activation, config.norm, config.norm_eps)
 
-    def keys_values(self, visual: Tensor) -> KeysValues:
-        """Of visual tokens [n, R, visual_dim], to be given to `forward`."""
-        return self.cross.keys_values(visual)
-
-    def forward(self, y: Tensor, seen: KeysValues, layout: Layout, mask: Tensor | None = None) -> Tensor:
-        """[B, L, D] to the same; `mask` of the self-attention, bool [B, 1, L, L], causal if None."""
-        y = self.cross(y, seen, layout)
+    def forward(self, y: Tensor, visual: Tensor, layout: Layout, mask: Tensor | None = None) -> Tensor:
+        """[B, L, D] and visual tokens to [B, L, D]; `mask` of the self-attention, bool [B, 1, L, L], causal if None."""
+        y = self.cross(y, visual, layout)
         y = y + self.attention(y, mask)
         return y + self.feed_forward(y)
 

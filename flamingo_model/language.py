@@ -70,7 +70,16 @@ class LanguageModel(nn.Module):
         return self
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """[B, L] ids, at most `eoc_id`, to [B, L, D]."""
+        """[B, L] ids, at most `eoc_id`, to [B, L, D].
+
+        Raises:
+            ValueError: another id (seen here on the CPU only; a GPU says it in its own way).
+        """
+        if tokens.device.type == "cpu" and tokens.numel() and not 0 <= tokens.min() <= tokens.max() <= self.eoc_id:
+            raise ValueError(
+                f"token ids are {tokens.min()} to {tokens.max()}, must be 0 to at most {self.eoc_id} (<EOC>): "
+                "is the tokenizer that of the language model?"
+            )
         eoc = tokens == self.eoc_id
         embedded = self.lm.get_input_embeddings()(tokens.masked_fill(eoc, 0))
         return torch.where(eoc[..., None], self.eoc_input.to(embedded.dtype), embedded)
@@ -98,6 +107,11 @@ class LanguageModel(nn.Module):
         """
         arguments: dict[str, Any] = {"inputs_embeds": embedded, "use_cache": cache is not None}
         if cache is not None:
+            if "past_key_values" not in self._takes:
+                raise ArchitectureError(
+                    f"{type(self.lm).__name__} takes no past_key_values, so it cannot decode step by step; "
+                    "run the model on the whole text for each token"
+                )
             arguments["past_key_values"] = cache
         if documents is not None:
             if "position_ids" not in self._takes or cache is not None:

@@ -34,7 +34,7 @@ def next_token_loss(
         chunk: positions whose logits exist at a time.
 
     Returns:
-        The loss (float32, a scalar, zero if nothing has a label), and the loss of each token without weight and
+        The loss (a scalar, float32 or float64, zero if nothing has a label), and the loss of each token without weight and
         gradient [B, L], 0 where there is no label.
 
     Raises:
@@ -44,12 +44,13 @@ def next_token_loss(
         raise ValueError(f"labels are {list(labels.shape)}, must be {list(hidden.shape[:2])} as the tokens")
     row, place = (labels[:, 1:] != IGNORED).nonzero(as_tuple=True)
     wanted = labels[row, place + 1]
+    dtype = torch.promote_types(hidden.dtype, torch.float32)
     if weights is None:
-        weight = torch.full(wanted.shape, 1 / max(1, len(wanted)), device=hidden.device)
+        weight = torch.full(wanted.shape, 1 / max(1, len(wanted)), device=hidden.device, dtype=dtype)
     else:
-        weight = weights[row, place + 1].float()
+        weight = weights[row, place + 1].to(dtype)
     total, losses = _Chunked.apply(hidden[row, place], wanted, weight, logits, chunk, *parameters)
-    each = torch.zeros(labels.shape, device=hidden.device)
+    each = torch.zeros(labels.shape, device=hidden.device, dtype=dtype)
     each[row, place + 1] = losses
     return total, each
 
@@ -70,13 +71,13 @@ class _Chunked(torch.autograd.Function):
         needed = [*(p for p in parameters if p.requires_grad)]
         gradients = [torch.zeros_like(p) for p in needed]
         of_hidden = torch.empty_like(hidden)
-        losses = torch.empty(len(wanted), device=hidden.device)
+        losses = torch.empty(len(wanted), device=hidden.device, dtype=weight.dtype)
         learning = any(ctx.needs_input_grad)
         for begin in range(0, len(wanted), chunk):
             part = slice(begin, begin + chunk)
             with torch.set_grad_enabled(learning):
                 x = hidden[part].detach().requires_grad_(learning)
-                nll = F.cross_entropy(logits(x).float(), wanted[part], reduction="none")
+                nll = F.cross_entropy(logits(x).to(weight.dtype), wanted[part], reduction="none")
                 losses[part] = nll.detach()
                 if learning:
                     mine = torch.autograd.grad((nll * weight[part]).sum(), [x, *needed])

@@ -7,12 +7,14 @@ B rows, L tokens, D width of the language model, n images and videos of the batc
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from flamingo_model.checkpoint import from_pretrained, save_pretrained
 from flamingo_model.config import FlamingoConfig
 from flamingo_model.cross_attention import Gate, GatedCrossAttention, GraftLayer
 from flamingo_model.hub import load_model
@@ -55,6 +57,8 @@ class Flamingo(nn.Module):
     def __init__(self, config: FlamingoConfig, vision: VisionEncoder | None = None, lm: Any = None) -> None:
         super().__init__()
         self.config = config
+        self.given = frozenset(name for name, part in (("vision", vision), ("lm", lm)) if part is not None)
+        """Parts that the configuration does not describe."""
         self.vision = vision or make_vision(config.vision)
         self.language = LanguageModel(_language_model(config) if lm is None else lm, config.language.frozen)
         self.resampler = Resampler(config.resampler, self.vision.dim)
@@ -147,8 +151,7 @@ class Flamingo(nn.Module):
             return hidden
         mask = _graft_mask(hidden, attention_mask, documents)
         for layer in self.graft:
-            assert isinstance(layer, GraftLayer)
-            hidden = layer(hidden, layer.keys_values(visual), layout, mask)
+            hidden = layer(hidden, visual, layout, mask)
         return hidden
 
     def checkpoint_activations(self) -> None:
@@ -167,14 +170,19 @@ class Flamingo(nn.Module):
         """The parameters that learn, by name."""
         return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
 
-    def _insert(self, layer: nn.Module, visual: Tensor, layout: Layout) -> Insert:
-        def look(y: Tensor) -> Tensor:
-            assert isinstance(layer, GatedCrossAttention)
-            return layer(y, layer.keys_values(visual), layout)
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write a checkpoint (`checkpoint.py`): what is trained, the configuration, how to know the frozen parts."""
+        save_pretrained(self, folder)
 
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, vision: VisionEncoder | None = None, lm: Any = None) -> "Flamingo":
+        """The model of a checkpoint; `vision` and `lm` if it was made with such (CheckpointError says so)."""
+        return from_pretrained(cls, folder, vision, lm)
+
+    def _insert(self, layer: nn.Module, visual: Tensor, layout: Layout) -> Insert:
         if self.checkpointing and torch.is_grad_enabled():
-            return lambda y: checkpoint(look, y, use_reentrant=False)
-        return look
+            return lambda y: checkpoint(layer, y, visual, layout, use_reentrant=False)
+        return lambda y: layer(y, visual, layout)
 
     @torch.no_grad()
     def initialise(self) -> None:

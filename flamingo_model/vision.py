@@ -6,6 +6,8 @@ F pictures, S positions, D' width of the features.
 import inspect
 import json
 from collections.abc import Callable
+from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from flamingo_model.config import ConfigError, VisionConfig
+from flamingo_model.hub import load_model, stored_file
 
 Features = Callable[[nn.Module, Tensor], Tensor]
+Channels = tuple[float, ...]
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CLIP = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -38,8 +42,8 @@ class VisionEncoder(nn.Module):
         features: Features,
         *,
         image_size: int,
-        mean: tuple[float, ...] = IMAGENET[0],
-        std: tuple[float, ...] = IMAGENET[1],
+        mean: Channels = IMAGENET[0],
+        std: Channels = IMAGENET[1],
         frozen: bool = True,
     ) -> None:
         super().__init__()
@@ -66,14 +70,23 @@ class VisionEncoder(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             return self.features(self.model, pixels.to(dtype))
 
-    @torch.no_grad()
     def _measure(self) -> tuple[int, int]:
-        """Positions and width of the features of one empty picture."""
+        """Positions and width of the features of one empty picture.
+
+        Of an encoder that learns, what the features do not depend on (poolers, heads) is found out and does not learn:
+        it would have no gradient, which parallel training takes for an error.
+        """
         weight = next(self.model.parameters())
         self.model.eval()
         picture = torch.zeros(1, 3, self.image_size, self.image_size, dtype=weight.dtype, device=weight.device)
-        shape = self.features(self.model, picture).shape
-        return int(shape[1]), int(shape[2])
+        with torch.set_grad_enabled(not self.frozen):
+            features = self.features(self.model, picture)
+        if not self.frozen:
+            learning = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+            gradients = torch.autograd.grad(features.sum(), learning, allow_unused=True)
+            for parameter, gradient in zip(learning, gradients, strict=True):
+                parameter.requires_grad_(gradient is not None)
+        return int(features.shape[1]), int(features.shape[2])
 
 
 def make_vision(config: VisionConfig) -> VisionEncoder:
@@ -85,23 +98,37 @@ def make_vision(config: VisionConfig) -> VisionEncoder:
     dtype = getattr(torch, config.dtype) if config.frozen else torch.float32
     make = _timm if config.family == "timm" else _huggingface
     model, features, (mean, std) = make(config, dtype)
-    return VisionEncoder(
-        model,
-        features,
-        image_size=config.image_size,
-        mean=config.mean or mean,
-        std=config.std or std,
-        frozen=config.frozen,
-    )
+    try:
+        return VisionEncoder(
+            model,
+            features,
+            image_size=config.image_size,
+            mean=config.mean or mean,
+            std=config.std or std,
+            frozen=config.frozen,
+        )
+    except (TypeError, AssertionError, RuntimeError, ValueError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ConfigError(
+            f"{config.name!r} does not give features of pictures of {config.image_size} pixels ({first}); set "
+            "vision.image_size to what it was made for, or take an encoder whose positions can be interpolated"
+        ) from error
 
 
-def timm_features(model: Any, pixels: Tensor) -> Tensor:
-    """Of a timm model: its last feature map, or its patches without class and register tokens."""
-    return _positions(model.forward_features(pixels), getattr(model, "num_prefix_tokens", 0))
+def timm_features(model: Any, pixels: Tensor, class_token: bool = False) -> Tensor:
+    """Of a timm model: its last feature map, or its patches without class and register tokens (or with)."""
+    features = model.forward_features(pixels)
+    if features.dim() == 4 and getattr(model, "output_fmt", "NCHW") == "NHWC":
+        return features.flatten(1, 2)
+    return _positions(features, 0 if class_token else getattr(model, "num_prefix_tokens", 0))
 
 
-def huggingface_features(model: Any, pixels: Tensor) -> Tensor:
-    """Of a transformers vision model: its last feature map, or its patches without class and register tokens."""
+def huggingface_features(model: Any, pixels: Tensor, class_token: bool = False) -> Tensor:
+    """Of a transformers vision model: its last feature map, or its patches without class and register tokens (or with).
+
+    Raises:
+        ValueError: it gives fewer positions than it has patches.
+    """
     arguments: dict[str, Any] = {}
     own_size = getattr(model.config, "image_size", None)
     if (
@@ -111,8 +138,12 @@ def huggingface_features(model: Any, pixels: Tensor) -> Tensor:
         arguments["interpolate_pos_encoding"] = True
     out = model(pixel_values=pixels, **arguments).last_hidden_state
     patch = getattr(model.config, "patch_size", None)
-    prefix = out.shape[1] - (pixels.shape[-1] // patch) ** 2 if out.dim() == 3 and patch else 0
-    return _positions(out, prefix)
+    if out.dim() == 4 or patch is None:
+        return _positions(out, 0)
+    patches = (pixels.shape[-2] // patch) * (pixels.shape[-1] // patch)
+    if out.shape[1] < patches:
+        raise ValueError(f"{type(model).__name__} gives {out.shape[1]} positions for {patches} patches")
+    return _positions(out, 0 if class_token else out.shape[1] - patches)
 
 
 def _positions(features: Tensor, prefix: int) -> Tensor:
@@ -120,32 +151,39 @@ def _positions(features: Tensor, prefix: int) -> Tensor:
     return features.flatten(2).transpose(1, 2) if features.dim() == 4 else features[:, prefix:]
 
 
-def _timm(config: VisionConfig, dtype: torch.dtype) -> tuple[nn.Module, Features, tuple[Any, Any]]:
+def _timm(config: VisionConfig, dtype: torch.dtype) -> tuple[nn.Module, Features, tuple[Channels, Channels]]:
     import timm
 
-    if not timm.is_model(config.name.split(".")[0]):
-        near = ", ".join(timm.list_models(f"*{config.name.split('_')[-1]}*")[:5])
-        raise ConfigError(f"timm has no model {config.name!r}" + (f"; it has {near}" if near else ""))
+    name = config.name
+    if ":" not in name and not timm.is_model(name):  # "local-dir:FOLDER" and "hf-hub:NAME" are timm's to judge
+        near = get_close_matches(name, timm.list_models(), n=3)
+        raise ConfigError(
+            f"timm has no model {name!r}" + (f"; it has {', '.join(near)}" if near else "; see timm.list_models()")
+        )
+    options = dict(config.options)
     try:
-        model: Any = timm.create_model(config.name, pretrained=config.pretrained, num_classes=0, **config.options)
-    except (RuntimeError, OSError, TypeError) as error:
-        raise ConfigError(f"timm cannot make {config.name!r}: {error}") from error
+        known = timm.get_pretrained_cfg(name) if ":" not in name else None
+        if known is not None and known.fixed_input_size:  # positions are made, or interpolated, for this size
+            options = {"img_size": config.image_size} | options
+        model: Any = timm.create_model(name, pretrained=config.pretrained, num_classes=0, **options)
+    except (RuntimeError, OSError, TypeError, ValueError) as error:
+        raise ConfigError(f"timm cannot make {name!r}: {error}") from error
     own: dict[str, Any] = model.pretrained_cfg or {}
-    return model.to(dtype), timm_features, (own.get("mean", IMAGENET[0]), own.get("std", IMAGENET[1]))
+    features = partial(timm_features, class_token=config.class_token)
+    return model.to(dtype), features, (own.get("mean", IMAGENET[0]), own.get("std", IMAGENET[1]))
 
 
-def _huggingface(config: VisionConfig, dtype: torch.dtype) -> tuple[nn.Module, Features, tuple[Any, Any]]:
-    from flamingo_model.hub import load_model
-
+def _huggingface(config: VisionConfig, dtype: torch.dtype) -> tuple[nn.Module, Features, tuple[Channels, Channels]]:
     model = load_model("AutoModel", config.name, config.pretrained, dtype, config.options)
     model = getattr(model, "vision_model", model)
-    return model, huggingface_features, _normalisation(config.name, model.config.model_type)
+    described = stored_file(config.name, "preprocessor_config.json") if config.pretrained else None
+    features = partial(huggingface_features, class_token=config.class_token)
+    return model, features, _normalisation(described, model.config.model_type)
 
 
-def _normalisation(name: str, kind: str) -> tuple[Any, Any]:
-    """Mean and standard deviation of a model's folder, or those of its kind."""
-    described = Path(name) / "preprocessor_config.json"
-    if described.is_file():
+def _normalisation(described: Path | None, kind: str) -> tuple[Channels, Channels]:
+    """Mean and standard deviation that stand with a model's weights, or those of its kind."""
+    if described is not None:
         own = json.loads(described.read_text(encoding="utf-8"))
         if "image_mean" in own and "image_std" in own:
             return tuple(own["image_mean"]), tuple(own["image_std"])

