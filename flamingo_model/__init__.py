@@ -1,4 +1,5 @@
-"""What learns: the place of the Flamingo model (arXiv 2204.14198) and its trainer.
+"""What learns: the Flamingo model (arXiv 2204.14198). It imports torch and `schemas`, never `pipelines`.
 
-Empty so far. It will import torch and `schemas`, never `pipelines`, and reads nothing but finished shards.
+`model.py` says in which order to read; sections and tables in the modules are those of the paper's second version, "v1"
+marks what only the first one says. Tensors are named by their shapes, with a legend at the top of each module.
 """

@@ -11,7 +11,6 @@ B rows, L tokens read so far, t tokens of an extension, V ids of the language mo
 far, R visual tokens of each.
 """
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,6 +21,7 @@ import torch
 from torch import Tensor
 
 from flamingo_model.cross_attention import GatedCrossAttention, KeysValues
+from flamingo_model.language import copy_cache, empty_cache
 from flamingo_model.media import Media
 from flamingo_model.model import Flamingo, Images, as_media
 from flamingo_model.phi import Layout
@@ -105,15 +105,13 @@ def start(
     if not tokens.numel():
         raise ValueError(f"tokens are {list(tokens.shape)}: a prompt is empty; begin with <BOS>, or with any token")
     check_positions(model, tokens.shape[1] if attention_mask is None else int(attention_mask.sum(1).max()))
-    from transformers import DynamicCache
-
     rows = len(tokens)
     media = as_media(images, rows)
     visual = model.encode(media) if visual is None else visual
     none = (0,) * rows
     empty = DecodingState(
         model=model,
-        cache=DynamicCache(config=model.language.lm.config),
+        cache=empty_cache(model.language.lm),
         layers={int(index): in_type(layer, visual.dtype) for index, layer in model.cross_attention.items()},
         seen={},
         images=((),) * rows,
@@ -177,7 +175,7 @@ def select(state: DecodingState, rows: Sequence[int]) -> DecodingState:
     if list(rows) == list(range(len(state.phi))):
         return state
     index = torch.tensor(rows, device=state.last.device)
-    cache = _copy_cache(state.cache)
+    cache = copy_cache(state.cache)
     cache.reorder_cache(index)
     images, phi = tuple(state.images[row] for row in rows), tuple(state.phi[row] for row in rows)
     grafted = state.grafted and replace(state.grafted, hidden=state.grafted.hidden[index], phi=state.grafted.phi[index])
@@ -223,7 +221,7 @@ def advance(
         all_previous = model.config.cross_attention.attend == "all_previous"
         view = make_view(phi, state.images, state.seen, all_previous=all_previous, device=tokens.device)
     mask = _joined_mask(state, tokens, mask)
-    cache = _copy_cache(state.cache)
+    cache = copy_cache(state.cache)
     inserts = {index: look(layer, index, view) for index, layer in state.layers.items()}
     hidden = model.hidden(tokens, inserts, attention_mask=mask, cache=cache)
     grafted = state.grafted
@@ -302,14 +300,3 @@ def _joined_mask(state: DecodingState, tokens: Tensor, mask: Tensor | None) -> T
     past = state.cache.get_seq_length()
     old = tokens.new_ones(len(tokens), past, dtype=torch.bool) if state.mask is None else state.mask
     return torch.cat([old, tokens.new_ones(tokens.shape, dtype=torch.bool) if mask is None else mask], dim=1)
-
-
-def _copy_cache(cache: Any) -> Any:
-    """A cache that can be added to without changing this one. Ordinary layers of it put new tensors in the place of old
-    ones, so these need no copy; others (recurrent ones) may write into theirs."""
-    from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
-
-    new = copy.copy(cache)
-    plain = (DynamicLayer, DynamicSlidingWindowLayer)
-    new.layers = [copy.copy(layer) if type(layer) in plain else copy.deepcopy(layer) for layer in cache.layers]
-    return new

@@ -7,6 +7,7 @@ to the model; v1, section 3.2.1).
 B rows, L tokens, D width, V rows of the vocabulary.
 """
 
+import copy
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -226,6 +227,24 @@ def checkpointed(forward: Callable[..., Any]) -> Callable[..., Any]:
         return checkpoint(forward, *args, use_reentrant=False, **kwargs)
 
     return run
+
+
+def empty_cache(lm: Any) -> Any:
+    """A transformers Cache for `LanguageModel.hidden`, of the kind that fits the model's attention."""
+    from transformers import DynamicCache
+
+    return DynamicCache(config=lm.config)
+
+
+def copy_cache(cache: Any) -> Any:
+    """A cache that can be added to without changing this one. Ordinary layers of it put new tensors in the place of old
+    ones, so these need no copy; others (recurrent ones) may write into theirs."""
+    from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+    new = copy.copy(cache)
+    plain = (DynamicLayer, DynamicSlidingWindowLayer)
+    new.layers = [copy.copy(layer) if type(layer) in plain else copy.deepcopy(layer) for layer in cache.layers]
+    return new
 
 
 def _scale(logits: Tensor, lm: Any) -> Tensor:

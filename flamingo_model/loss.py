@@ -34,8 +34,8 @@ def next_token_loss(
         chunk: positions whose logits exist at a time.
 
     Returns:
-        The loss (a scalar, float32 or float64, zero if nothing has a label), and the loss of each token without weight and
-        gradient [B, L], 0 where there is no label.
+        The loss (a scalar, float32 or float64, zero if nothing has a label), and the loss of each token [B, L] without
+        weight and gradient, 0 where there is no label.
 
     Raises:
         ValueError: labels of another shape.

@@ -2,8 +2,8 @@
 
     prompt([cat, " Output: A cat.", dog, " Output:"], tokenizer, model)
 
-gives `<BOS><image> Output: A cat.<EOC><image> Output:`. The marks are known by their place among the parts: `<image>` is
-plain text in the words of the language model's own tokenizer, `<EOC>` is the one new id.
+gives `<BOS><image> Output: A cat.<EOC><image> Output:`. The marks are known by their place among the parts: `<image>`
+is plain text in the words of the language model's own tokenizer, `<EOC>` is the one new id.
 
 B rows, L tokens of the longest.
 """
@@ -78,11 +78,6 @@ def prompts(
         own_ids, own_phi, own_clips = _row(list(parts), tokenizer, model.eoc_id, preprocess)
         if not own_ids:
             raise ValueError(f"prompt {row} is empty, and the tokenizer has no <BOS> to begin with")
-        if max(own_ids) > model.eoc_id:
-            raise ValueError(
-                f"the tokenizer gives id {max(own_ids)}, the model's last is {model.eoc_id} (<EOC>); "
-                "take the tokenizer of its language model"
-            )
         ids.append(own_ids)
         phis.append(own_phi)
         clips += own_clips
@@ -133,6 +128,11 @@ def _row(
     def close() -> None:
         # From one <EOC> to the next all tokens see the same, so mark and text are one string to the tokenizer.
         new = tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
+        if max([*ids[:1], *new], default=0) > eoc_id or eoc_id in new:
+            raise ValueError(
+                f"the tokenizer gives id {max([*ids[:1], *new])}, the language model's are below {eoc_id}; "
+                "take the tokenizer that belongs to it"
+            )
         ids.extend(new)
         phi.extend([len(clips)] * len(new))
 

@@ -73,8 +73,8 @@ def look(layer: GatedCrossAttention, index: int, view: View) -> Insert:
 def in_type(layer: nn.Module, dtype: torch.dtype) -> GatedCrossAttention:
     """The layer with the weights that it casts at each use (`layers.py`) cast once; itself if there are none.
 
-    A decoded token costs little more than reading the weights: reading float32, then writing and reading bfloat16, would
-    double that. The result is the same bit for bit. Gates stay float32, as their tanh is taken before they are cast.
+    A decoded token costs little more than reading the weights: reading float32, then writing and reading bfloat16,
+    would double that. The result is the same bit for bit. Gates stay float32: their tanh is taken before they are cast.
     """
     assert isinstance(layer, GatedCrossAttention)
     parts = [module for module in layer.modules() if isinstance(module, Linear | LayerNorm | RMSNorm)]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pipelines.accounting import Funnel, account_scan, account_shards, account_shuffle, rows_of
+from pipelines.cut_videos import SCRATCH
 from pipelines.engine import Engine
 from pipelines.facts import LEDGER, SAMPLES, SHARDS, TODO, URLS, WANTED, SampleFact, UrlFact
 from pipelines.fetch import Buckets, Web, fetch_unit, plan_shuffle, things_fetched
@@ -86,6 +87,7 @@ def build(recipe: Recipe, options: BuildOptions, engine: Engine, web: Web, progr
             progress.say(f"{output} is complete already; nothing to do (--fresh begins anew)")
             return manifest
         paths.delete_unfinished(output, besides="media")  # another build may be writing there: see MediaStore
+        paths.delete_tree(paths.join(output, "work", SCRATCH))
         run = _Build(recipe, plan, output, MediaStore(media), options, engine, web, progress)
         return run.run()
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipelines.report import KINDS, by_kind, largest_first, report_of, share_kept, size
+from pipelines.report import by_kind, kinds_of, largest_first, share_kept, size
 from schemas.manifest import Manifest
 
 INPUTS_LISTED = 50
@@ -22,6 +22,11 @@ _ABSENT = (
     ("contamination", "Evaluation sets were not searched for: what stands in a benchmark may stand here too."),
 )
 """Recipe tables, and what is to be said of a data set whose recipe lacks them."""
+_ABSENT_CLIPS = (
+    ("near_duplicates", "Near duplicates of clips stay: only clips of equal frames go."),
+    ("contamination", "Evaluation sets were not searched for: what stands in a benchmark may stand here too."),
+)
+"""The same of clips."""
 
 _READ_PAIRS = """\
 import io
@@ -116,7 +121,7 @@ def dataset_card(manifest: Manifest) -> str:
             *_reading(manifest),
             *_funnel(manifest),
             *_not_done(manifest),
-            *_rights(),
+            *_rights("videos" if _flow(manifest) == "clips" else "images"),
             *_inputs(manifest),
             *_recipe(manifest.recipe),
         ]
@@ -127,7 +132,8 @@ def _header(manifest: Manifest) -> Iterator[str]:
     samples = sum(manifest.splits.values())
     yield from ("---", f"pretty_name: {_quoted(manifest.name)}", "license: other", "task_categories:")
     interleaved = ("- interleaved",) if _flow(manifest) == "pages" else ()
-    yield from ("- image-text-to-text", "tags:", "- webdataset", *interleaved, "- image", "- text", "- openm3w")
+    media = "video" if _flow(manifest) == "clips" else "image"
+    yield from (f"- {media}-text-to-text", "tags:", "- webdataset", *interleaved, f"- {media}", "- text", "- openm3w")
     if languages := manifest.recipe.get("language", {}).get("languages"):
         yield from ("language:", *(f"- {_quoted(language)}" for language in languages))
     yield from ("size_categories:", f"- {next((name for top, name in _SIZES if samples < top), 'n>1B')}")
@@ -142,7 +148,8 @@ def _introduction(manifest: Manifest) -> Iterator[str]:
     yield f"# {manifest.name}"
     yield ""
     said = _IS[_flow(manifest)].format(version=manifest.version, name=manifest.name, digest=manifest.recipe_digest)
-    yield f"{said} The same inputs, recipe and fetched images give the same bytes."
+    media = "videos" if _flow(manifest) == "clips" else "images"
+    yield f"{said} The same inputs, recipe and fetched {media} give the same bytes."
     yield ""
     if manifest.test_allowances:
         lifted = ", ".join(manifest.test_allowances)
@@ -150,9 +157,10 @@ def _introduction(manifest: Manifest) -> Iterator[str]:
     rows = []
     for split in [*_splits(manifest), ""]:
         shards = [shard for shard in manifest.shards if split in ("", shard.split)]
-        totals = [f"{sum(getattr(shard, name) for shard in shards):,}" for name in ("samples", "images", "words")]
+        totals = [f"{sum(getattr(shard, name) for shard in shards):,}" for name in ("samples", media, "words")]
         rows.append([split or "all", *totals, f"{len(shards):,}", size(sum(shard.bytes for shard in shards))])
-    yield from _table(("split", "samples", "images", "words", "shards", "size"), rows, numbers=5)
+    head = ("split", "samples", "clips" if media == "videos" else media, "words", "shards", "size")
+    yield from _table(head, rows, numbers=5)
     yield "A registered domain stands in one split only.\n"
 
 
@@ -171,13 +179,14 @@ def _funnel(manifest: Manifest) -> Iterator[str]:
         "Each row: what came in, what each rule dropped, what went on. An arrow is where things of one kind become "
         "things of another. `dead_letters/` names every thing that was dropped.\n"
     )
-    for kind, rows in by_kind(report_of(manifest).funnel).items():
+    kinds = kinds_of(manifest.funnel)
+    for kind, rows in by_kind(manifest.funnel).items():
         cells = []
         for row in rows:
-            stage = f"&rarr; {KINDS.get(row.becomes, row.becomes)}" if row.becomes else f"`{row.stage}`"
+            stage = f"&rarr; {kinds.get(row.becomes, row.becomes)}" if row.becomes else f"`{row.stage}`"
             dropped = "<br>".join(f"{count:,} {reason}" for reason, count in largest_first(row.dropped).items())
             cells.append([stage, dropped, f"{row.into:,}", f"{row.out:,}", share_kept(row)])
-        yield f"**{KINDS.get(kind, kind).capitalize()}**\n"
+        yield f"**{kinds.get(kind, kind).capitalize()}**\n"
         yield from _table(("stage", "dropped", "in", "out", "kept"), cells, numbers=3)
 
 
@@ -186,27 +195,33 @@ def _not_done(manifest: Manifest) -> Iterator[str]:
     yield "## What was not done\n"
     yield "- Nobody has read it through. Filters let unpleasant and wrong things pass, and drop good ones."
     yield "- Personal data that stood on the pages still stands here, and faces are not blurred."
-    yield from (f"- {said}" for table, said in _ABSENT if table not in recipe)
+    of_clips = _flow(manifest) == "clips"
+    absent = _ABSENT_CLIPS if of_clips else _ABSENT
+    scored, media = ("Frames", "videos") if of_clips else ("Images", "images")
+    yield from (f"- {said}" for table, said in absent if table not in recipe)
     if recipe.get("image_safety", {}).get("scorer") == "none":
-        yield "- Images were not scored for nudity (`image_safety.scorer` is `none`)."
+        yield f"- {scored} were not scored for nudity (`image_safety.scorer` is `none`)."
     blocklist = recipe.get("blocklist", {})
     if not blocklist.get("digest_files") and not blocklist.get("phash_files"):
-        yield "- Images were not compared with a list of known illegal images: the recipe names none."
+        yield f"- {media.capitalize()} were not compared with a list of known illegal {media}: the recipe names none."
     if recipe.get("fetch", {}).get("respect_robots") is False:
-        yield "- robots.txt was not asked before images were fetched."
+        yield f"- robots.txt was not asked before {media} were fetched."
     yield ""
 
 
-def _rights() -> Iterator[str]:
+def _rights(media: str) -> Iterator[str]:
+    one = media.removesuffix("s")
     yield "## Rights and takedown\n"
     yield (
-        "Texts and images belong to their authors; no licence to them is given here. Each sample names the page and "
-        "the images it comes from (`url`, `images[].url`): ask there before you use them beyond what the law allows. "
-        "Before you publish this data set, put the licence that you can stand for into the header of this file.\n"
+        f"Texts and {media} belong to their authors; no licence to them is given here. Each sample names the page and "
+        f"the {media} it comes from (`url`, `{media}[].url`): ask there before you use them beyond what the law "
+        "allows. Before you publish this data set, put the licence that you can stand for into the header of this "
+        "file.\n"
     )
     yield (
         "To have something removed, write to whoever gave you this data set (on the Hugging Face Hub: the Community "
-        "tab of its page) and name the address of the page or image, a domain, a sample's key or an image's sha256. "
+        f"tab of its page) and name the address of the page or {one}, a domain, a sample's key or the sha256 of "
+        f"{'an image' if media == 'images' else 'a clip'}. "
         "Each of these finds the samples concerned.\n"
     )
 
@@ -219,7 +234,8 @@ def _inputs(manifest: Manifest) -> Iterator[str]:
     )
     if more := len(manifest.inputs) - len(listed):
         yield f"and {more:,} more, which `manifest.json` names.\n"
-    yield f"Outcome of all image addresses that were asked for: ledger digest `{manifest.ledger_digest}`.\n"
+    asked = kinds_of(manifest.funnel)["image_url"]
+    yield f"Outcome of all {asked} that were asked for: ledger digest `{manifest.ledger_digest}`.\n"
 
 
 def _recipe(recipe: Mapping[str, Any]) -> Iterator[str]:

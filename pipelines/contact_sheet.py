@@ -30,6 +30,8 @@ FRAMES_SHOWN = 16
 """Of a clip, evenly spaced, the first and the last among them."""
 IMAGES_SHOWN = 6
 """Of a page, the first."""
+SIMILARITY = "similarity.score"
+"""The score of a pair that is shown."""
 TEXT, SMALL, HEAD = 15, 12, 24
 """Sizes of letters."""
 TEXT_LINE, SMALL_LINE = 20, 17
@@ -140,7 +142,8 @@ def _draw_cards(canvas: Picture.Image, draw: ImageDraw.ImageDraw, block: _Block,
 def _pair_note(one: Entry) -> str:
     document = one.document
     split = f"{document.split}, " if document.split not in ("", "train") else ""
-    return f"{split}{one.pictures[0].note if one.pictures else ''}, {_host(document.page_url or document.url)}"
+    score = f"similarity {document.scores[SIMILARITY]:.2f}, " if SIMILARITY in document.scores else ""
+    return f"{split}{score}{one.pictures[0].note if one.pictures else ''}, {_host(document.page_url or document.url)}"
 
 
 # --- clips and pages: rows -------------------------------------------------------------------------------------------

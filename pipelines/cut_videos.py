@@ -41,6 +41,9 @@ from schemas.rejection import DeadLetter, Rejected
 from schemas.shard import document_from_json, file_member, frame_member
 from schemas.strict import from_plain, to_plain
 
+SCRATCH = "scratch"
+"""Folder of the work folder, empty when no video is being cut."""
+
 
 def cut_job(function: Any, stages: Sequence[str]) -> UnitJob:
     """The step; `function` is `cut_unit` with what it takes besides unit and places."""
@@ -154,7 +157,7 @@ class _Cut:
         texts = VideoTexts(
             title=video.title, description=video.description, caption=video.caption, subtitles=tuple(subtitles)
         )
-        with tempfile.TemporaryDirectory(prefix="m3w-") as folder:
+        with scratch_folder(self.places.work) as folder:
             path = Path(folder) / f"video.{files[0].format}"
             path.write_bytes(self.read(files[0]))
             return cut_video(path, texts, self.config)
@@ -230,6 +233,18 @@ class _Cut:
             text = "".join(f"{line}\n" for line in self.letters)
             paths.publish(work.path(DEAD_LETTERS, f"cut.{self.unit}.jsonl"), text.encode())
         work.mark_done("cut", self.unit, {"funnel": to_plain(self.tally.rows())})
+
+
+def scratch_folder(work: Work) -> tempfile.TemporaryDirectory[str]:
+    """A folder for the file that is being cut: in the work folder, so that what a killed worker left goes with that.
+
+    An object store has no folders: there it is one of the machine's.
+    """
+    if paths.is_remote(work.folder):
+        return tempfile.TemporaryDirectory(prefix="m3w-")
+    place = Path(work.path(SCRATCH))
+    place.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(dir=place)
 
 
 def clip_document(document: Document, clip: Clip) -> Document:

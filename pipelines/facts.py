@@ -110,7 +110,7 @@ class LedgerRow(NamedTuple):
     offset: int
     length: int
     bytes: int
-    """Of the original."""
+    """Of the original; of one that was `too_large` the limit that it passed."""
     format: str
     """Of the original, by its first bytes: "jpeg", "png", "gif", ..."""
     sha256: str
@@ -242,6 +242,8 @@ VIDEOS_FOUND = FactSet("videos_found", DocumentFact, attrgetter("key"))
 """With rows of the ledger in `images`: [number, row]."""
 CLIPS = FactSet("clips", DocumentFact, attrgetter("url_key"))
 """With places of frames in `images`: [pack, offset, length]; their key is of the frames' bytes."""
+PAIRS_FOUND = FactSet("pairs_found", SampleFact, attrgetter("key"))
+"""What waits for its score, where pairs are scored: as in SAMPLES."""
 SAMPLES = FactSet("samples", SampleFact, attrgetter("key"))
 SHARDS = FactSet("shards", SampleFact, attrgetter("key"))
 

@@ -27,7 +27,7 @@ from pipelines.store.media import MediaStore, Recorder
 from pipelines.store.work import Work
 from pipelines.video.sniff import sniff_subtitles, sniff_video
 from pipelines.web.client import Client
-from pipelines.web.config import Agent, TestAllowances
+from pipelines.web.config import Agent, FetchConfig, TestAllowances
 from pipelines.web.lane import fetch_lanes, lane_of
 from pipelines.web.outcome import Fetched
 from schemas.keys import bucket, digest
@@ -68,11 +68,10 @@ class Buckets:
 def plan_shuffle(recipe: Recipe, web: Web, buckets: Buckets) -> Shuffle:
     """What is left to do for each wanted address: rows of TODO, in units."""
     settings = media_settings(recipe)
-    retries = recipe.fetch.max_tries
     return Shuffle(
         "fetch_plan",
         reads=(Read(WANTED, 1), Read(MEDIA, 1, latest_media), Read(LEDGER, 4, partial(most_useful, settings))),
-        decide=partial(missing, settings, recipe.fetch.host_connections, retries, web.agent is not None, buckets),
+        decide=partial(missing, settings, recipe.fetch, web.agent is not None, buckets),
         writes=(TODO,),
     )
 
@@ -98,7 +97,7 @@ def most_useful(settings: str, row: LedgerRow) -> tuple[Any, ...]:
 
 
 def missing(
-    settings: str, lanes: int, max_tries: int, online: bool, buckets: Buckets, key: str, groups: Mapping[str, Group]
+    settings: str, config: FetchConfig, online: bool, buckets: Buckets, key: str, groups: Mapping[str, Group]
 ) -> Iterator[Out | DeadLetter]:
     """What has to be done for an address, if anything."""
     if not groups[WANTED.name].total:
@@ -118,9 +117,11 @@ def missing(
         todo = TodoFact(lane, key, wanted.url, "", "store", stored.name, stored.offset, stored.length, stored.tries)
     else:
         tried = next((row for row in rows if not row.settings), None)
-        if tried and (not tried.retryable or tried.tries >= max_tries):
+        # A store is shared: another recipe may have had less room.
+        more_room = tried is not None and tried.outcome == "too_large" and tried.bytes < config.max_bytes
+        if tried and not more_room and (not tried.retryable or tried.tries >= config.max_tries):
             return
-        lane_name = lane_of(wanted.url, lanes)
+        lane_name = lane_of(wanted.url, config.host_connections)
         origin = "http" if online else "none"
         tries = tried.tries if tried else 0
         todo = TodoFact(digest(lane_name), key, wanted.url, lane_name, origin, "", 0, 0, tries)
@@ -209,7 +210,8 @@ class _Fetch:
             else:
                 opt_out = result.detail if result.reason in OPT_OUTS else ""
                 row = failure(t, result.reason, result.detail, retryable=result.retryable)
-                yield row._replace(http_status=result.status, opt_out=opt_out)
+                limit = self.recipe.fetch.max_bytes if result.reason == "too_large" else 0
+                yield row._replace(http_status=result.status, opt_out=opt_out, bytes=limit)
 
     def row(self, todo: TodoFact, data: bytes, recorder: Recorder, keep: bool) -> LedgerRow:
         """Checks, hashes, scores and encodes an image in one decode; stores what cannot be made again."""

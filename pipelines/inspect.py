@@ -255,17 +255,18 @@ def _chart(name: str, bars: Mapping[str, int], console: Console) -> Group:
 
 
 def write_html(names: Sequence[str], out_file: str, limit: int) -> int:
-    """Writes one self-contained HTML page with up to `limit` documents; returns how many it shows."""
+    """Writes one self-contained HTML page with up to `limit` documents, spread evenly; returns how many it shows."""
     found = find_shards(names)
-    shards = [shard for files in found for shard in files.shards]
+    counts = counts_of(found)
     manifest = None
     if len(found) == 1 and found[0].folder:
         try:
             manifest = manifest_of(found[0].folder)
         except (DataSetError, DamageError):  # shards can be looked at before the build is done
             manifest = None
-    documents: list[Shown] = [shown(shard, sample) for shard, sample in islice(samples_of(shards), limit)]
-    text = page(_title(found), documents, len(shards), report_of(manifest) if manifest else None)
+    documents: list[Shown] = [shown(shard, sample) for shard, sample in spread(counts, limit)]
+    report = report_of(manifest) if manifest else None
+    text = page(_title(found), documents, sum(counts.values()), len(counts), report)
     paths.publish(out_file, text.encode("utf-8", "replace"))
     return len(documents)
 

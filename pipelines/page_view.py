@@ -14,7 +14,7 @@ from io import BytesIO
 from itertools import groupby
 
 from pipelines.previews import clock, counted, evenly, kinds_in_words, reduced, span
-from pipelines.report import KINDS, Report, by_kind, largest_first, share_kept, size
+from pipelines.report import Report, by_kind, kinds_of, largest_first, share_kept, size
 from schemas.document import Document, Image, Text, Video
 from schemas.manifest import FunnelRow
 from schemas.shard import Sample
@@ -146,15 +146,18 @@ def thumbnail(data: bytes, side: int) -> Thumbnail | None:
     return Thumbnail(f"data:image/jpeg;base64,{b64encode(stream.getvalue()).decode()}", *small.size)
 
 
-def page(title: str, documents: Sequence[Shown], shards: int, report: Report | None) -> str:
-    """The whole page."""
+def page(title: str, documents: Sequence[Shown], total: int, shards: int, report: Report | None) -> str:
+    """The whole page; `total`: how many documents there are."""
     pages = [(number, one) for number, one in enumerate(documents) if one.document.kind == "page"]
     contents = [
         f'<nav aria-label="Documents"><h2>{counted(len(pages), "document")}</h2><ol>',
         *(_entry(number, one.document) for number, one in pages),
         "</ol></nav>",
     ]
-    what = kinds_in_words([one.document for one in documents], len(documents))
+    shows = [one.document for one in documents]
+    what = kinds_in_words(shows, len(documents))
+    if total > len(documents):
+        what = f"{len(documents):,} of {kinds_in_words(shows, total)}, spread evenly over them"
     body = [
         *(['<div class="layout">', *contents] if pages else ['<div class="layout wide">']),
         "<main>",
@@ -197,20 +200,21 @@ def _header(title: str, what: str, shards: int, report: Report | None) -> Iterat
         (size(totals.get("bytes", 0)), counted(shards, "shard")),
         *((f"{count:,}", f"in {split}") for split, count in sorted(report.splits.items(), reverse=True)),
     ]
-    yield f"<p>Recipe {escape(report.name)}; the first {what}</p>"
+    yield f"<p>Recipe {escape(report.name)}; {what}</p>"
     yield '<ul class="totals">'
     yield from (f"<li><b>{number}</b><span>{escape(label)}</span></li>" for number, label in tiles)
     yield "</ul><details><summary>What was dropped, and by which rule</summary>"
     yield '<div class="scroll"><table><thead><tr><th>stage</th><th class="n">in</th><th>dropped</th>'
     yield '<th class="n">out</th><th class="n">kept</th></tr></thead><tbody>'
+    kinds = kinds_of(report.funnel)
     for kind, rows in by_kind(report.funnel).items():
-        yield f'<tr class="kind"><td colspan="5">{escape(KINDS.get(kind, kind))}</td></tr>'
-        yield from map(_funnel_row, rows)
+        yield f'<tr class="kind"><td colspan="5">{escape(kinds.get(kind, kind))}</td></tr>'
+        yield from (_funnel_row(row, kinds) for row in rows)
     yield "</tbody></table></div></details></header>"
 
 
-def _funnel_row(row: FunnelRow) -> str:
-    stage = f"&rarr; {escape(KINDS.get(row.becomes, row.becomes))}" if row.becomes else escape(row.stage)
+def _funnel_row(row: FunnelRow, kinds: Mapping[str, str]) -> str:
+    stage = f"&rarr; {escape(kinds.get(row.becomes, row.becomes))}" if row.becomes else escape(row.stage)
     dropped = "<br>".join(f"{count:,} {escape(reason)}" for reason, count in largest_first(row.dropped).items())
     numbers = f'<td class="n">{row.into:,}</td><td>{dropped}</td><td class="n">{row.out:,}</td>'
     fan = ' class="fan"' if row.becomes else ""

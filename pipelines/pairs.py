@@ -4,7 +4,10 @@ They come from a table, an archive of pairs or a WAT file, or from web pages: ea
 caption or alt text. So one crawl gives both an interleaved and a pair set.
 """
 
+from functools import partial
+
 from pipelines.extract.document import extract
+from pipelines.facts import PAIRS_FOUND
 from pipelines.filters.caption_boilerplate import caption_boilerplate
 from pipelines.filters.caption_dates_places import strip_dates_places
 from pipelines.filters.caption_length import caption_length
@@ -14,9 +17,10 @@ from pipelines.filters.language import identify_language
 from pipelines.filters.pair_text import pair_text, pictures_of
 from pipelines.filters.site_list import site_list
 from pipelines.filters.text_safety import text_safety
-from pipelines.flow import Flow
+from pipelines.flow import Flow, Step
 from pipelines.m3w import tree_stages
 from pipelines.recipe import PairRecipe
+from pipelines.score_pairs import similarity_jobs, unit_of
 from pipelines.select_pairs import pair_steps
 from pipelines.stage import Stage
 from pipelines.write import image_shuffles
@@ -34,7 +38,7 @@ def flow(recipe: PairRecipe) -> Flow:
         key=key_of,
         count_words=bool(recipe.rare_words.max_ngrams),
         select=pair_steps(recipe),
-        write=image_shuffles(recipe, "pair", min_images=1, max_images=1),
+        write=write_steps(recipe),
     )
 
 
@@ -59,6 +63,14 @@ def pair_stages(recipe: PairRecipe) -> list[Stage]:
         Stage("caption_quality", caption_quality, recipe.caption_quality),
         Stage("text_safety", text_safety, recipe.text_safety),
     ]
+
+
+def write_steps(recipe: PairRecipe) -> list[Step]:
+    """From fetched images to samples; scored, if the recipe names a scorer, when all that is cheaper is done."""
+    shuffles = partial(image_shuffles, recipe, "pair", min_images=1, max_images=1)
+    if not recipe.similarity.on:
+        return [*shuffles()]
+    return [*shuffles(facts=PAIRS_FOUND, unit_of=unit_of), *similarity_jobs(recipe)]
 
 
 def key_of(pair: Document) -> str:

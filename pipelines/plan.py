@@ -9,6 +9,7 @@ from typing import Any
 from pipelines.facts import to_json
 from pipelines.filters.language import load_model
 from pipelines.filters.page_url import load_domains
+from pipelines.filters.similarity import SimilarityConfig, check_scorer, scorer_file
 from pipelines.media.blocklist import load_blocklist
 from pipelines.media.safety import check_installed
 from pipelines.recipe import PairRecipe, Recipe, differences, values
@@ -94,9 +95,11 @@ def _digest_if_readable(file: FolderFile) -> tuple[int, str]:
 
 
 def check_models(recipe: Recipe) -> None:
-    """Raises PlanError if the language model or the scorer of images is missing here: every page would fail for it."""
+    """Raises PlanError if the language model or a scorer is missing here: every page would fail for it."""
     try:
         check_installed(recipe.image_safety.scorer)
+        if isinstance(recipe, PairRecipe) and recipe.similarity.on:
+            check_scorer(recipe.similarity)
         model = load_model(recipe.language)
     except (OSError, ValueError, RuntimeError) as error:
         raise PlanError(f"recipe {recipe.name}: {error}") from error
@@ -125,11 +128,24 @@ def describe_lists(recipe: Recipe) -> Iterator[Input]:
         for path in dict.fromkeys((*domains, *blocklist.digest_files, *blocklist.phash_files)):
             size, digest = digest_of(path)
             yield Input(name=path, bytes=size, sha256=digest)
+        if isinstance(recipe, PairRecipe) and recipe.similarity.on:
+            yield from describe_scorer(recipe.similarity)
     except (OSError, ValueError) as error:
         raise PlanError(
             f"recipe {recipe.name}: a list of [page_url], [image_url], [site_list] or [blocklist] cannot be read: "
             f"{error}"
         ) from error
+
+
+def describe_scorer(config: SimilarityConfig) -> Iterator[Input]:
+    """The files that decide a score: of the scorer's module, under its name, and of its model."""
+    named = {config.scorer: str(scorer_file(config) or ""), config.weights: config.weights}
+    if config.model.endswith(".json"):
+        named[config.model] = config.model
+    for name, path in named.items():
+        if path:
+            size, digest = digest_of(path)
+            yield Input(name=name, bytes=size, sha256=digest)
 
 
 def save_plan(path: str, plan: Plan) -> None:

@@ -34,6 +34,7 @@ from pipelines.filters.language import LanguageConfig
 from pipelines.filters.opt_out import OptOutConfig
 from pipelines.filters.page_url import PageUrlConfig
 from pipelines.filters.pair_text import PairTextConfig
+from pipelines.filters.similarity import SimilarityConfig
 from pipelines.filters.site_list import SiteListConfig
 from pipelines.filters.text_safety import TextSafetyConfig
 from pipelines.limits import (
@@ -108,6 +109,7 @@ class PairRecipe(Recipe):
     caption_quality: CaptionQualityConfig
     rare_words: RareWordsConfig
     caption_frequency: CaptionFrequencyConfig
+    similarity: SimilarityConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,12 @@ KINDS = {
     "sample": "samples",
 }
 """What a row of the funnel counts, in words."""
+OF_VIDEOS = {
+    "media": "videos and subtitles in the input",
+    "image_use": "places of videos and subtitles",
+    "image_url": "addresses of videos and subtitles",
+}
+"""The same where videos are looked for: they and their subtitles go the way of images, under the same names."""
 
 K = TypeVar("K", str, tuple[str, str])
 
@@ -93,11 +99,12 @@ def print_report(found: Manifest | Report, console: Console) -> None:
     table.add_column("dropped", overflow="fold")
     table.add_column("out", justify="right", no_wrap=True)
     table.add_column("kept", justify="right", no_wrap=True)
+    kinds = kinds_of(report.funnel)
     for kind, rows in by_kind(report.funnel).items():
         table.add_section()
-        table.add_row(Text(KINDS.get(kind, kind), style="bold cyan"))
+        table.add_row(Text(kinds.get(kind, kind), style="bold cyan"))
         for row in rows:
-            _add_row(table, row)
+            _add_row(table, row, kinds)
     console.print(table)
     console.print(totals_line(report))
 
@@ -110,6 +117,12 @@ def by_kind(funnel: Sequence[FunnelRow]) -> dict[str, list[FunnelRow]]:
         if row.becomes:
             groups.setdefault(row.becomes, [])
     return {kind: rows for kind, rows in groups.items() if rows}
+
+
+def kinds_of(funnel: Sequence[FunnelRow]) -> Mapping[str, str]:
+    """What the rows of a funnel count, by kind, in words."""
+    of_videos = any("video" in (row.kind, row.becomes) for row in funnel)
+    return {**KINDS, **OF_VIDEOS} if of_videos else KINDS
 
 
 def largest_first(counts: Mapping[K, int]) -> dict[K, int]:
@@ -201,14 +214,18 @@ def share_out(limit: int, sizes: Sequence[int]) -> list[int]:
 def print_rejected(path: str, stage: str, limit: int, console: Console) -> None:
     """Prints `rejected`: each reason with its number, and examples below it."""
     found = rejected(path, stage, limit)
+    try:
+        kinds = kinds_of(report_for(path).funnel)
+    except DataSetError:  # a build that is not finished
+        kinds = KINDS
     if not found.counts:
         console.print(Text(f"{stage} dropped nothing"))
     for (kind, reason), count in found.counts.items():
-        head = (f"{count:,} ", "bold"), (printable(reason), "bold red"), f"  {KINDS.get(kind, kind)}"
+        head = (f"{count:,} ", "bold"), (printable(reason), "bold red"), f"  {kinds.get(kind, kind)}"
         console.print(Text.assemble(*head))
         for letter in found.examples:
             if (letter.kind, letter.reason) == (kind, reason):
-                console.print(_letter(letter), soft_wrap=True)
+                console.print(_letter(letter, kinds), soft_wrap=True)
 
 
 def rejected_json(path: str, stage: str, limit: int) -> str:
@@ -216,19 +233,19 @@ def rejected_json(path: str, stage: str, limit: int) -> str:
     return json.dumps(to_plain(rejected(path, stage, limit).examples), indent=1, ensure_ascii=False)
 
 
-def _letter(letter: DeadLetter) -> Text:
+def _letter(letter: DeadLetter, kinds: Mapping[str, str]) -> Text:
     place = letter.url or letter.key or f"{letter.source.file}, byte {letter.source.offset}"
     text = Text.assemble("  ", (printable(place), "cyan"))
     if letter.count > 1:
-        text.append(f" ({letter.count:,} {KINDS.get(letter.kind, letter.kind)})")
+        text.append(f" ({letter.count:,} {kinds.get(letter.kind, letter.kind)})")
     if letter.detail:
         text.append(f"\n    {printable(letter.detail)}", "dim")
     return text
 
 
-def _add_row(table: Table, row: FunnelRow) -> None:
+def _add_row(table: Table, row: FunnelRow, kinds: Mapping[str, str]) -> None:
     if row.becomes:
-        arrow = Text(f"  -> {KINDS.get(row.becomes, row.becomes)}", style="green")
+        arrow = Text(f"  -> {kinds.get(row.becomes, row.becomes)}", style="green")
         table.add_row(arrow, f"{row.into:,}", "", Text(f"{row.out:,}", style="green"), "")
         return
     reasons = largest_first(row.dropped)

@@ -245,32 +245,35 @@ class RunShuffle(beam.PTransform):
         self.partitions, self.folder, self.part = partitions, folder, part
 
     def expand(self, begin: Any) -> Any:
-        rows = [
-            begin
-            | f"files of {read.facts.name}" >> beam.Create(list(self.files[read.facts.name])).with_output_types(str)
-            | f"spread {read.facts.name}" >> beam.Reshuffle()
-            | f"read {read.facts.name}" >> beam.FlatMap(_keyed_rows, read, self.passes, self.partitions)
-            for read in self.shuffle.reads
-        ]
-        limits = {read.facts.name: read.limit for read in self.shuffle.reads}
+        reads = {read.facts.name: read for read in self.shuffle.reads}
+        files = [(name, path) for name in reads for path in self.files[name]]
         return (
-            rows
-            | "together" >> beam.Flatten()
-            | "meet" >> beam.CombinePerKey(SmallestRows(limits)).with_output_types(tuple[str, Any])
+            begin
+            | "files" >> beam.Create(files).with_output_types(tuple[str, str])
+            | "spread" >> beam.Reshuffle()
+            | "read" >> beam.FlatMap(_keyed_rows, reads, self.passes, self.partitions)
+            | "meet"
+            >> beam.CombinePerKey(SmallestRows({name: read.limit for name, read in reads.items()})).with_output_types(
+                tuple[str, Any]
+            )
             | "decide" >> beam.FlatMap(_decided, self.shuffle, self.partitions)
             | "by file" >> beam.GroupByKey()
             | "write" >> beam.Map(_write, {facts.name: facts for facts in self.shuffle.writes}, self.folder, self.part)
         )
 
 
-def _keyed_rows(path: str, read: Read, passes: frozenset[int], partitions: int) -> Iterator[tuple[str, Any]]:
-    """(key, (tag, rank, row)) of the rows that belong to these passes."""
+def _keyed_rows(
+    file: tuple[str, str], reads: Mapping[str, Read], passes: frozenset[int], partitions: int
+) -> Iterator[tuple[str, Any]]:
+    """(key, (tag, rank, row)) of the rows of a file of facts that belong to these passes."""
+    name, path = file
+    read = reads[name]
     make = read.facts.row._make
     for plain in read_rows(path, read.facts.row):
         row = make(plain)
         key = read.facts.key(row)
         if partition(key, partitions) in passes:
-            yield key, (read.facts.name, read.rank(row), plain)
+            yield key, (name, read.rank(row), plain)
 
 
 def _decided(element: tuple[str, Any], shuffle: Shuffle, partitions: int) -> Iterator[tuple[str, Any]]:

@@ -1,16 +1,19 @@
-"""Worker processes of the local engine: forked from one server that has imported everything, and watched.
+"""Worker processes of the local engine: forked from one server, itself a fork of the driver if it can be, and watched.
 
 Beam's own are started by a shell, import Beam for some seconds in every job, and are waited for for ever when they have
 died.
 """
 
+import ctypes
+import gc
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
-from multiprocessing import forkserver
+from collections.abc import Iterable, Sequence
+from multiprocessing import forkserver, resource_tracker, util
 from typing import Any
 
 import grpc
@@ -19,6 +22,8 @@ from apache_beam.portability.api import beam_fn_api_pb2
 from apache_beam.runners.portability.fn_api_runner import worker_handlers
 from google.protobuf import json_format
 
+_MALLOC_ARENAS = 2
+_M_ARENA_MAX = -8  # malloc.h of glibc
 SECONDS_TO_END = 5.0
 """What a worker that is no longer needed gets before it is killed; only one in the middle of a unit needs them."""
 WORKER_ENDED = (
@@ -31,8 +36,42 @@ _server.set_forkserver_preload(["pipelines.worker_preload"])
 
 
 def start_server() -> None:
-    """Starts the server, if none runs, so that it imports while the driver plans."""
-    forkserver.ensure_running()
+    """Starts the server, if none runs.
+
+    On Linux, as long as the driver has one thread, the server is a fork of it: what it has imported costs neither time
+    nor memory again. A fork of several threads may wait for ever for a lock that one of them held; then the server is
+    Python's own, a new interpreter that imports while the driver plans.
+    """
+    linux = sys.platform == "linux"
+    if linux and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        # glibc's arenas, up to 8 for each core, each keep what a thread once needed.
+        libc.mallopt(_M_ARENA_MAX, _MALLOC_ARENAS)
+    resource_tracker.ensure_running()  # first: it is started as the server is, but must be a process of its own
+    start = util.spawnv_passfds
+    if linux and threading.active_count() == 1:
+        gc.freeze()  # the collector marks what it looks at, and a page that one process writes to is shared no longer
+        util.spawnv_passfds = _fork  # type: ignore[assignment]
+    try:
+        forkserver.ensure_running()
+    finally:
+        util.spawnv_passfds = start
+
+
+def _fork(_path: object, arguments: Sequence[str], kept: Iterable[int]) -> int:
+    """What `multiprocessing.util.spawnv_passfds` does for `python -c CODE`, in a fork; the process id."""
+    sys.stdout.flush()  # or the child would print it again
+    sys.stderr.flush()
+    if child := os.fork():
+        return child
+    try:
+        begin = 3
+        for descriptor in sorted(kept):
+            os.closerange(begin, descriptor)
+            begin = descriptor + 1
+        os.closerange(begin, os.sysconf("SC_OPEN_MAX"))
+        exec(arguments[-1], {})
+    finally:
+        os._exit(0)
 
 
 def work(environment: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 Nothing of this may start a thread: it would be missing in the forked workers.
 """
 
+import gc
 import logging
 import signal
 
@@ -13,3 +14,5 @@ import typer  # noqa: E402, F401  of the command, which Python imports again in 
 from apache_beam.runners.worker import sdk_worker_main  # noqa: E402, F401
 
 from pipelines import build  # noqa: E402, F401  and with it all that a unit may need
+
+gc.freeze()  # so that the workers' collectors leave these pages alone, and share them

@@ -7,7 +7,7 @@ samples         -> shards: key mod n, n fixed by the bytes of what survived
 """
 
 import json
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,7 @@ from pipelines.facts import (
     USES_UNIQUE,
     WANTED,
     DocumentFact,
+    FactSet,
     ImageFact,
     LedgerRow,
     SampleFact,
@@ -42,13 +43,22 @@ Result = Iterator[Out | DeadLetter]
 Groups = Mapping[str, Group]
 
 
-def image_shuffles(recipe: Recipe, kind: str, min_images: int, max_images: int) -> list[Shuffle]:
+def image_shuffles(
+    recipe: Recipe,
+    kind: str,
+    min_images: int,
+    max_images: int,
+    facts: FactSet = SAMPLES,
+    unit_of: Callable[[str], str] | None = None,
+) -> list[Shuffle]:
     """From fetched images to samples.
 
     Args:
         kind: what the documents are called in the funnel.
         min_images: images that a document must keep.
         max_images: images that a document can have.
+        facts: where the documents go that are left.
+        unit_of: if these are for a job on units, the unit of a key.
     """
     per_url, per_image = recipe.image_frequency.max_uses, recipe.image_frequency.max_equal
     return [
@@ -73,10 +83,10 @@ def image_shuffles(recipe: Recipe, kind: str, min_images: int, max_images: int) 
         Shuffle(
             "documents",
             reads=(Read(PAGES_SELECTED, 1), Read(USES_UNIQUE, max_images)),
-            decide=partial(document, recipe, min_images),
-            writes=(SAMPLES,),
+            decide=partial(document, recipe, min_images, facts, unit_of),
+            writes=(facts,),
             drops=tuple((thing, stage) for thing in (kind, "image_use") for stage in ("image_safety", "images_found")),
-            leaves=(Leaves(kind, SAMPLES), Leaves("image_use", SAMPLES, "image_count")),
+            leaves=(Leaves(kind, facts), Leaves("image_use", facts, "image_count")),
         ),
     ]
 
@@ -152,7 +162,14 @@ def frequent(recipe: Recipe, key: str, groups: Groups) -> Result:
         )
 
 
-def document(recipe: Recipe, min_images: int, key: str, groups: Groups) -> Result:
+def document(
+    recipe: Recipe,
+    min_images: int,
+    facts: FactSet,
+    unit_of: Callable[[str], str] | None,
+    key: str,
+    groups: Groups,
+) -> Result:
     """A page and the images that are left of it, judged as a whole."""
     page: DocumentFact = groups[PAGES_SELECTED.name].rows[0]
     uses = sorted((use.number, ledger_row(use.image)) for use in groups[USES_UNIQUE.name].rows)
@@ -178,7 +195,7 @@ def document(recipe: Recipe, min_images: int, key: str, groups: Groups) -> Resul
             yield _use_letter(page, "images_found", "page_dropped", len(images))
         return
     yield Out(
-        SAMPLES,
+        facts,
         SampleFact(
             key=key,
             split=split_of(page.domain, recipe.split.dev_share),
@@ -189,6 +206,7 @@ def document(recipe: Recipe, min_images: int, key: str, groups: Groups) -> Resul
             images=to_json([[number, list(row)] for number, row in images]),
             image_count=len(images),
         ),
+        unit_of(key) if unit_of else "",
     )
 
 

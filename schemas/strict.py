@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 from schemas.document import EMPTY
 
 T = TypeVar("T")
+_PLAIN = frozenset({str, int, bool})
+"""Most values: a look here spares them all other questions."""
 
 
 class StrictError(ValueError):
@@ -30,8 +32,11 @@ def field_types(cls: type) -> dict[str, Any]:
 
 def to_plain(value: Any) -> Any:
     """Dataclasses, tuples and mappings as dicts and lists that json and TOML writers take."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {name: to_plain(getattr(value, name)) for name in field_types(type(value))}
+    kind = type(value)
+    if kind in _PLAIN or kind is float:
+        return value
+    if is_dataclass(kind):
+        return {name: to_plain(getattr(value, name)) for name in field_types(kind)}
     if isinstance(value, tuple | list):
         return [to_plain(item) for item in value]
     if isinstance(value, Mapping):
@@ -55,6 +60,8 @@ def from_plain(cls: type[T], value: Any, where: str) -> T:
 
 
 def _convert(wanted: Any, value: Any, where: str) -> Any:
+    if type(value) is wanted and wanted in _PLAIN:
+        return value
     origin = typing.get_origin(wanted)
     if is_dataclass(wanted):
         return _record(typing.cast(type, wanted), value, where)

@@ -332,6 +332,11 @@ class Elements(HTMLParser):
         return [attrs for name, attrs in self.found if name == tag]
 
 
+def addresses(page: Path) -> list[str]:
+    """Of the documents that a page shows, in order."""
+    return re.findall(r'<div class="facts small">.*?href="([^"]+)"', page.read_text())
+
+
 def test_html_of_a_data_set(tmp_path: Path) -> None:
     build(tmp_path)
     out = tmp_path / "look/page.html"
@@ -342,7 +347,10 @@ def test_html_of_a_data_set(tmp_path: Path) -> None:
     assert {f"#{article['id']}" for article in parsed.named("article")} <= {a["href"] for a in parsed.named("a")}
     assert "6 too_few_words" in parsed.text, "the funnel"
     assert "Between two pictures stands a text." in parsed.text
+    every = addresses(out)
     assert write_html([str(tmp_path)], str(out), limit=5) == 5
+    assert "5 of 12 pages, spread evenly over them" in out.read_text()
+    assert addresses(out) == [every[number] for number in (1, 3, 6, 8, 10)]
 
 
 def test_html_loads_nothing(tmp_path: Path) -> None:
@@ -423,7 +431,7 @@ def test_html_of_pairs_is_a_gallery(tmp_path: Path) -> None:
     assert len(parsed.named("article")) == len(parsed.named("img")) == 2
     assert not parsed.named("nav"), "a list of captions beside captions"
     assert not parsed.named("script") and f"A caption {HOSTILE}" in parsed.text and "Another text" in parsed.text
-    assert "the first 2 pairs" in parsed.text and "80 \u00d7 60 jpg" in parsed.text
+    assert "Recipe test; 2 pairs" in parsed.text and "80 \u00d7 60 jpg" in parsed.text
     links = {a["href"]: a["title"] for a in parsed.named("a")}
     assert links == {url: url for url in (where, document.url, "https://img.example.org/pair-2.jpg")}
     assert "www.example.com/\u2026/page-1.html" in parsed.text and "img.example.org/pair-2.jpg" in parsed.text

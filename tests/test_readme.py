@@ -8,6 +8,7 @@ import shlex
 import sys
 import types
 from collections.abc import Iterator
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ import datasets
 import pytest
 import typer.main
 from crawls import CRAWL
+from PIL import Image
 
 from docs.tables import PAGES, ROOT, filled
 from pipelines import cli
 from pipelines.facts import DocumentFact
+from pipelines.filters.similarity import check_scorer, similarities
 from pipelines.recipe import FLOWS, PageRecipe, PairRecipe, load_recipe
 from pipelines.store.facts import FactsError, read_rows
 from schemas.strict import field_types
@@ -157,12 +160,24 @@ def test_pairs_and_clips_are_read_with_webdataset(tmp_path: Path, monkeypatch: p
     video = clips.write_video(tmp_path / "tour.mp4")
     datasets.build(tmp_path / "clips", clips.clips(video))
     monkeypatch.chdir(tmp_path)
-    of_pairs, of_clips = fenced(ROOT / "docs/pairs-and-clips.md", "python")
+    _, of_pairs, of_clips = fenced(ROOT / "docs/pairs-and-clips.md", "python")
     assert sorted(run(of_pairs).splitlines()) == [f"(80, 60) Caption {number}" for number in range(3)]
     printed = run(of_clips)
     train = [sample.document for sample in clips.clips(video) if sample.document.split == "train"]
     assert len(train) > 1 and all(document.text in printed for document in train)
     assert f"({clips.WIDTH}, {clips.HEIGHT})" in printed
+
+
+def test_the_scorer_of_the_documentation_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("scorer_of_the_documentation")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(compile(fenced(ROOT / "docs/pairs-and-clips.md", "python")[0], "scorer.py", "exec"), module.__dict__)
+    recipe = load_recipe("align")
+    assert isinstance(recipe, PairRecipe)
+    config = replace(recipe.similarity, scorer=f"{module.__name__}:load", batch_size=2)
+    check_scorer(config)
+    picture = Image.new("RGB", (500, 10))
+    assert similarities([(picture, "a photo"), (picture, "a drawing")], config) == [1.0, 0.05]
 
 
 def test_the_filter_of_the_worked_example_passes_its_tests(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,13 +200,16 @@ def test_the_filter_of_the_worked_example_passes_its_tests(monkeypatch: pytest.M
 
 def test_the_recipe_of_the_documentation_can_be_used(tmp_path: Path) -> None:
     (pages,) = fenced(ROOT / "docs/recipes.md", "toml")
-    (pairs,) = fenced(ROOT / "docs/pairs-and-clips.md", "toml")
+    pairs, scored = fenced(ROOT / "docs/pairs-and-clips.md", "toml")
     path = tmp_path / "my.toml"
     path.write_text(pages)
     assert load_recipe(str(path)).language.languages == ("de",)
     path.write_text(pairs)
     recipe = load_recipe(str(path))
     assert isinstance(recipe, PairRecipe) and "docs.gimp.org" in recipe.site_list.allowed_domains
+    path.write_text(scored)
+    recipe = load_recipe(str(path))
+    assert isinstance(recipe, PairRecipe) and recipe.similarity.on
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------

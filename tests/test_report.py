@@ -1,6 +1,7 @@
 """The funnel for a terminal, dropped records, and the card of a data set."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -75,6 +76,33 @@ def test_print_report_rows(tmp_path: Path) -> None:
     heads = [line for line in lines if line.startswith(("records of", "images in", "pages", "places of", "samples"))]
     assert heads == ["records of the input", "images in the input", "pages", "places of images",
                      "samples"]  # fmt: skip
+
+
+def test_rows_of_videos_speak_of_videos(tmp_path: Path) -> None:
+    def row(kind: str, stage: str, becomes: str = "", **dropped: int) -> FunnelRow:
+        return FunnelRow(
+            kind=kind, stage=stage, into=9, out=9 - sum(dropped.values()), dropped=dropped, becomes=becomes
+        )
+
+    rows = (
+        row("record", "medias", "media"),
+        row("media", "opt_out"),
+        row("video", "uses", "image_use"),
+        row("image_use", "images_left"),
+        row("image_use", "urls", "image_url"),
+        row("image_url", "fetch", not_a_video=2),
+        row("video", "clips", "clip"),
+        row("clip", "clip_duplicates"),
+    )
+    made = clips(write_video(tmp_path / "v.mp4"))
+    manifest = build(tmp_path / "set", made)
+    manifest = replace(manifest, funnel=rows, recipe={**manifest.recipe, "flow": "clips"})
+    for text in (shown(manifest), dataset_card(manifest)):
+        for said in ("videos and subtitles in the input", "laces of videos and subtitles", "ddresses of videos and"):
+            assert said in text
+        assert not re.search(r"\bimages\b", text.partition("## Recipe")[0])
+    assert "video-text-to-text" in dataset_card(manifest) and "`videos[].url`" in dataset_card(manifest)
+    assert "images in the input" in shown(replace(manifest, funnel=rows[:2]))
 
 
 def test_clips_are_counted(tmp_path: Path) -> None:

@@ -109,6 +109,16 @@ def test_folder_kinds(tmp_path: Path) -> None:
     assert [unit.name for unit in plan(tmp_path / "tables")] == ["tables/a.jsonl"]
 
 
+@pytest.mark.parametrize("config", [CONFIG, replace(CONFIG, tables="pairs", pairs_of="images")])
+def test_a_data_set_is_no_input(config: Any, tmp_path: Path) -> None:
+    for name in ("_SUCCESS", "manifest.json", "plan.json", "shards/train-00000.tar", "dead_letters/read.jsonl"):
+        path = tmp_path / "pages" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    with pytest.raises(InputError, match=r"pages: a data set that m3w build made, and no input; give what it was"):
+        plan_units([str(tmp_path / "pages")], "", config)
+
+
 def test_a_folder_of_several_kinds_is_refused(tmp_path: Path) -> None:
     mixed = crawl(site(tmp_path / "mixed"), "a.warc.gz", "sub/b.warc.gz")
     (mixed / "a.jsonl").touch()

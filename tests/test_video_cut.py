@@ -20,6 +20,7 @@ from video_files import (
     colour,
     encode,
     encode_sound,
+    encode_with_sound,
     encode_with_text_track,
     pan,
     pictures,
@@ -29,6 +30,7 @@ from video_files import (
 
 from pipelines.video.config import CutConfig
 from pipelines.video.cut import cut_here
+from pipelines.video.pictures import PictureMaker
 from pipelines.video.records import Cue, CutVideo, Track
 from schemas.rejection import Rejected
 
@@ -104,6 +106,26 @@ def test_skipping_stores_the_same_frames(name: str, codec: str, fps: float, tmp_
     assert every.decoded == every.facts.frames
     if fps <= 1:
         assert skipping.decoded < every.decoded
+
+
+@pytest.mark.parametrize("gop", [250, 12])
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.mkv", "libx265")])
+def test_frames_that_no_other_refers_to_are_left_out(name: str, codec: str, gop: int, tmp_path: Path) -> None:
+    """Pictures are those of plain decoding at their times, also where frames are shown in another order than stored."""
+    options = {"preset": "veryfast", "x265-params": "log-level=none"} if codec == "libx265" else {"preset": "veryfast"}
+    film = encode(tmp_path / name, shots(2.6, 2.0, 3.4), codec=codec, gop=gop, options={**options, "bf": "3"})
+    video = cut(film)
+    assert len(video.cuts) == 2 and all(
+        abs(cut - join) <= 0.09 for cut, join in zip(video.cuts, (2.6, 4.6), strict=True)
+    )
+    assert video.decoded < 0.9 * video.facts.frames
+    with av.open(str(film)) as container:
+        first = (container.start_time or 0) / av.time_base
+        plain = {round(frame.time - first, 3): frame for frame in container.decode(video=0)}
+    maker = PictureMaker(next(iter(plain.values())), *SIZE, CONFIG.frames)
+    seen = [entry for clip in video.clips for entry in zip(clip.times, clip.frames, strict=True)]
+    assert [time for time, _ in seen] == pytest.approx(list(range(8)), abs=0.002)
+    assert all(maker.make(plain[time], time).jpeg == data for time, data in seen)
 
 
 def test_same_bytes_again(film: Path) -> None:
@@ -202,6 +224,25 @@ def test_a_clip_may_keep_its_own_packets(film: Path) -> None:
         wanted = [time for time in times if clip.media_offset - 0.001 <= time]
         assert abs(len(wanted) - (clip.end - clip.start) * FPS) <= 0.5
         assert 0 <= clip.media_offset + clip.end - clip.start - wanted[-1] <= 1 / FPS + 0.001
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "sound", "kept"),
+    [("a.mp4", "libx264", "aac", "mp4"), ("a.webm", "libvpx", "libopus", "mkv"), ("a.mkv", "libx264", "pcm_s16le", "")],
+)
+def test_sound_stays_with_its_pictures(name: str, codec: str, sound: str, kept: str, tmp_path: Path) -> None:
+    """A tone that begins with the third second; sound that has no place in an mp4 is left out."""
+    film = encode_with_sound(tmp_path / name, shots(3.0, 3.0), codec, sound, silent_seconds=2.0)
+    for clip in cut(film, replace(CONFIG, frames=replace(CONFIG.frames, keep="clip"))).clips:
+        with av.open(BytesIO(clip.media)) as container:
+            assert len(container.streams.video) == 1 and len(container.streams.audio) == (1 if kept else 0)
+            if not kept:
+                continue
+            heard = [(frame.time, np.abs(frame.to_ndarray()).max()) for frame in container.decode(audio=0)]
+        assert clip.extension == kept
+        told = [(time - clip.media_offset + clip.start, level > 0.1) for time, level in heard]
+        assert all(loud == (time > 2) for time, loud in told if abs(time - 2) > 0.1)
+        assert told[-1][0] == pytest.approx(clip.end, abs=0.1)
 
 
 PACKETS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from video_files import CONFIG, FPS, Frames, colour, dimmed, encode, pan, pictures, still, zoom
+from video_files import SIZE as FRAME
 
 from pipelines.video.config import CutConfig
 from pipelines.video.cut import cut_here
@@ -164,6 +165,58 @@ def test_no_cut_is_sought_where_frames_were_skipped() -> None:
     near = two.near.copy()
     near[12] = False
     assert find_cuts(replace(two, near=near), CONFIG.scenes) == []
+
+
+def patches(seed: int, shifts: Sequence[int]) -> np.ndarray:
+    """A grid of large patches, moved by so many cells in each row."""
+    luma = np.kron(np.random.default_rng(seed).integers(0, 256, (3, 4)), np.ones((6, 8), dtype=int))
+    rows = np.full((len(shifts), SIZE), 128, dtype=np.uint8)
+    for row, shift in zip(rows, shifts, strict=True):
+        row[:LUMA] = np.roll(luma, shift, axis=1).ravel()
+    return rows
+
+
+def test_what_was_skipped_counts_as_usual() -> None:
+    """After a cut much moves, and the calm frames before it were not decoded."""
+    whole = samples(patches(1, [0] * 8), patches(2, [0, 8, 8]))
+    scenes = replace(CONFIG.scenes, settle_seconds=0.0)
+    assert find_cuts(whole, scenes) == [pytest.approx(8 / 12)]
+    kept = [0, 7, 8, 9, 10]
+    skipped = Samples(whole.times[kept], whole.thumbnails[kept], np.array([True, False, True, True, True]))
+    assert find_cuts(skipped, scenes) == find_cuts(whole, scenes)
+
+
+def lines(seed: int) -> Image.Image:
+    """Lines of a page: dark words on white."""
+    generator = np.random.default_rng(seed)
+    page = Image.new("RGB", (2 * FRAME[0], 2 * FRAME[1]), (250, 250, 250))
+    y = 6
+    while y < page.height - 8:
+        x = int(generator.integers(0, 30))
+        while x < page.width - 14:
+            length = int(generator.integers(12, 50))
+            page.paste((20, 20, 20), (x, y, x + length, y + 9))
+            x += length + int(generator.integers(8, 16))
+        y += int(generator.integers(18, 26))
+    return page
+
+
+def test_a_camera_over_lines(tmp_path: Path) -> None:
+    """Every step changes nearly every cell, and still it is known where a page ends; so with photographs."""
+    for number, page in enumerate((lines, lambda seed: pictures()[seed])):
+        found = cuts_in(tmp_path / f"{number}.mp4", chain(*(pan(page(seed), 1.0) for seed in range(6))))
+        assert found == pytest.approx((1, 2, 3, 4, 5), abs=0.09)
+    for gop in (250, 12):
+        assert cuts_in(tmp_path / f"{gop}.mp4", pan(lines(9), 3.0), gop=gop) == ()
+
+
+def test_an_empty_stretch_of_a_page_is_no_scene(tmp_path: Path) -> None:
+    page = Image.new("RGB", (3 * FRAME[0], FRAME[1]), (245, 245, 240))
+    for number, left in ((0, 5), (2, 2 * FRAME[0] + 5)):
+        page.paste(pictures()[number].resize((FRAME[0] - 10, FRAME[1] - 10)), (left, 5))
+    places = np.linspace(0, 2 * FRAME[0], 6 * FPS)
+    frames = (page.crop((round(x), 0, round(x) + FRAME[0], FRAME[1])) for x in places)
+    assert cuts_in(tmp_path / "a.mp4", frames) == ()
 
 
 def test_brightness_alone_is_no_cut() -> None:

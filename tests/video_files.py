@@ -41,8 +41,8 @@ CONFIG = CutConfig(
     ),
     scenes=SceneConfig(
         fps=12.0,
-        min_change=4.0,
-        min_ratio=2.2,
+        min_change=5.0,
+        min_ratio=4.5,
         window_seconds=0.7,
         min_decorrelation=0.35,
         settle_seconds=0.4,
@@ -169,6 +169,29 @@ def encode(
         for frame in frames:
             output.mux(stream.encode(av.VideoFrame.from_image(frame)))
         output.mux(stream.encode(None))
+    return path
+
+
+def encode_with_sound(path: Path, frames: Frames, codec: str, sound: str, silent_seconds: float) -> Path:
+    """A video with a tone beside it that begins after some seconds."""
+    av.logging.set_level(av.logging.PANIC)
+    rate, size = 48_000, 960
+    with av.open(str(path), "w") as output:
+        stream: Any = output.add_stream(codec, rate=FPS)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        stream.codec_context.gop_size = FPS
+        track: Any = output.add_stream(sound, rate=rate, layout="mono")
+        packets = [packet for frame in frames for packet in stream.encode(av.VideoFrame.from_image(frame))]
+        packets += stream.encode(None)
+        samples = np.sin(np.arange(len(packets) * rate // FPS) * 0.06) * 0.5
+        samples[: round(silent_seconds * rate)] = 0
+        resampler = av.AudioResampler(format=track.format, layout="mono", rate=rate, frame_size=size)
+        whole = av.AudioFrame.from_ndarray(samples[None].astype(np.float32), format="fltp", layout="mono")
+        whole.sample_rate, whole.pts = rate, 0
+        for part in (*resampler.resample(whole), None):
+            packets += track.encode(part)
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            output.mux(packet)
     return path
 
 

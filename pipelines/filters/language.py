@@ -65,6 +65,7 @@ def load_model(config: LanguageConfig) -> Any:
     return _load(config.model or packaged_model(), config.model_sha256)
 
 
+@lru_cache(maxsize=1)
 def packaged_model() -> str:
     """Path of lid.176.ftz in the package that carries it, which is not imported: only its data are wanted.
 

@@ -45,8 +45,10 @@ PROFILE_TOLERANCE = 2
 REDUCING_GAP = 1.25
 """Pictures come down by whole factors, cheaply, to at least so many times the wanted size, then by a bicubic filter.
 
-Of manuals' pictures reduced to 256 pixels the result is 38 (PNG) to 39 dB (JPEG) from what a Lanczos filter over all
-pixels gives, at half the time of a gap of 2 and that filter; plain averaging, OpenCV's INTER_AREA, is 32 dB from it.
+JPEG's own scaling may be the last step: where the wanted size is a half, a quarter or an eighth, it is near an
+average. Pictures of manuals reduced to 256 pixels, PSNR and SSIM against a Lanczos filter over all pixels: JPEG 36 dB,
+.986, PNG 38 dB, .993; averaging all pixels, OpenCV's INTER_AREA: 32 dB, .978 and .977. Of JPEGs twice as wide and high
+it is 36 dB, .988 and for the average .990: there ours is slightly the worse.
 """
 
 _UPRIGHT = {
@@ -116,8 +118,8 @@ def _bomb(size: tuple[int, int], max_pixels: int, max_header_side: int) -> Rejec
 def _first_frame(image: ImageFile.ImageFile, max_side: int) -> Decoded | Rejected:
     width, height = image.size
     if max_side and image.format == "JPEG":
-        # libjpeg scales by 1/2, 1/4 or 1/8 while decoding; the last step is left to the better filter.
-        image.draft(image.mode, _fitted((width, height), int(REDUCING_GAP * max_side)))
+        # libjpeg scales by 1/2, 1/4 or 1/8 while decoding.
+        image.draft(image.mode, _fitted((width, height), max_side))
     image.load()
     if image.format == "TIFF":
         width, height = image.size  # turned by its decoder

@@ -2,17 +2,28 @@
 
 from typing import Any
 
-import imagehash
 import numpy as np
 from PIL import Image
 
-SAMPLE_SIDE = 256
-"""Dominant colours are counted on a grid of at most about this many pixels a side."""
+SAMPLE_SIDE = 128
+"""Dominant colours are counted on a grid of at most about twice so many pixels a side; pictures of less are counted
+whole."""
+_HASHED_SIDE = 32
+_FREQUENCIES = 8
+_waves = np.outer(np.arange(_FREQUENCIES), 2 * np.arange(_HASHED_SIDE) + 1)
+_DCT = 2 * np.cos(_waves * np.pi / (2 * _HASHED_SIDE))
+"""The lowest rows of the matrix of SciPy's `fft.dct`."""
 
 
 def phash(picture: Image.Image) -> str:
-    """64-bit DCT hash of `imagehash` as 16 hex digits; the distance of two hashes is their number of different bits."""
-    return str(imagehash.phash(picture))
+    """The 64-bit DCT hash of `imagehash.phash` as 16 hex digits; the distance of two hashes is their number of
+    different bits.
+
+    Computed here because of what importing SciPy's DCT would add to every worker: 0.2 s and 12 MB.
+    """
+    grey = np.asarray(picture.convert("L").resize((_HASHED_SIDE, _HASHED_SIDE), Image.Resampling.LANCZOS))
+    coefficients = _DCT @ grey @ _DCT.T
+    return np.packbits(coefficients > np.median(coefficients)).tobytes().hex()
 
 
 def deviation(picture: Image.Image) -> float:

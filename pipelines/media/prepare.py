@@ -14,7 +14,7 @@ from pipelines.media.sniff import image_format, is_lossless, looks_like
 from pipelines.media.strip import strip
 from schemas.rejection import Rejected
 
-VERSION = 2
+VERSION = 3
 """Raised when the same settings come to give other members or facts: stored ones are then made again."""
 
 

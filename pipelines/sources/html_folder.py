@@ -18,6 +18,8 @@ from schemas.document import Source
 from schemas.rejection import Rejected
 
 HTML_SUFFIXES = (".html", ".htm", ".xhtml")
+_VIDEO_SUFFIXES = (".mp4", ".m4v", ".webm", ".mkv", ".ogv", ".avi", ".vtt", ".srt")
+"""Of videos and of their subtitles."""
 _HEAD_BYTES = 1024
 _SAFE_IN_PATH = "/~!$&'()*+,;=:@"  # RFC 3986 section 3.3: what a path may hold unescaped
 
@@ -130,6 +132,8 @@ def _read(file: FolderFile, name: str, base_url: str, config: SourceConfig) -> S
             body = stream.read(_HEAD_BYTES)
             found = sniff(body)
             held = is_media("image" if found.startswith("image/") else "", body, config)
+            # What is named a video is looked at when a page wants it: what is wrong with it is said then.
+            held = held or (config.pairs_of == "videos" and file.name.lower().endswith(_VIDEO_SUFFIXES))
             if not held and not named_html:
                 return None
             if held and not (named_html and found == "image/svg+xml"):

@@ -148,6 +148,11 @@ def _folder_units(path: str, base_url: str, config: SourceConfig) -> Iterator[Un
         files = files_in(path)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; check that it can be read") from error
+    if any(file.name == "manifest.json" for file in files) and any(file.name.startswith("shards/") for file in files):
+        raise InputError(
+            f"{path}: a data set that m3w build made, and no input; give what it was built from, which its "
+            "manifest.json names under inputs (a recipe of pairs takes the same pages as one of pages)"
+        )
     folder = _name_of(path)
     shards = shard_tables(files) if config.pairs_of else {}
     kinds = {

@@ -7,6 +7,7 @@ on standard input, an answer a line of JSON and as many bytes as it says on stan
     {"status": 0, "length": 1234}  and 1234 bytes: what `messages.encode` makes of a result
 """
 
+import gc
 import json
 import os
 import resource
@@ -41,6 +42,7 @@ def main() -> None:
     Image.preinit()
     for name in LATE:
         import_module(name)
+    gc.freeze()  # a collection in a fork would touch, and so copy, what all of them share
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
     with suppress(BrokenPipeError):  # who asked has gone

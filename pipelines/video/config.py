@@ -56,9 +56,10 @@ class SceneConfig:
     fps: float
     """Frames looked at, for each second; others are decoded and not compared. 2 to 60."""
     min_change: float
-    """Least mean change from one frame to the next, levels of luma plus levels of chroma."""
+    """Least mean change from one frame to the next that no small movement explains, levels of luma plus levels of
+    chroma."""
     min_ratio: float
-    """How many times the change must exceed what is usual around it: motion of the camera is usual all along."""
+    """How many times this change must exceed what is usual around it: motion is usual all along."""
     window_seconds: float
     """What "around it" is, on either side."""
     min_decorrelation: float
@@ -124,7 +125,7 @@ class FramesConfig:
     """Recipe table [frames]: which frames are stored, and how."""
 
     keep: str
-    """"frames": JPEGs; "clip": beside them the clip's own packets, not encoded again."""
+    """"frames": JPEGs; "clip": beside them the clip's own packets, pictures and sound, not encoded again."""
     fps: float
     """Frames for each second, at whole multiples of 1 / fps on the video's own clock. 0.01 to 60."""
     max_side: int

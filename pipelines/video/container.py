@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,22 @@ class Opened:
     width: int
     """Pixels, with square pixels; not turned upright yet."""
     height: int
+
+    @cached_property
+    def tick(self) -> tuple[int, int]:
+        """The stream's unit of time, seconds: numerator and denominator. Arithmetic of fractions takes longer than the
+        decoding of a small frame."""
+        base = self.stream.time_base
+        return (base.numerator, base.denominator) if base else (0, 1)
+
+    def seconds(self, thing: Any, otherwise: float) -> float:
+        """When what a packet or frame of the stream holds is shown, from the beginning of the container's clock."""
+        # Of frames that are left in a decoder PyAV does not tell the unit: it is the stream's.
+        numerator, denominator = self.tick
+        stamp = thing.pts
+        if stamp is None:
+            stamp = thing.dts
+        return otherwise if stamp is None or not numerator else stamp * numerator / denominator - self.begin
 
     @property
     def frame_rate(self) -> float:

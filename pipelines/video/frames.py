@@ -3,6 +3,8 @@
 A file whose key frames are sparse is decoded from end to end. Where they are dense, decoding goes from each key frame
 only as far as the last frame wanted before the next one; what is skipped is decoded after all where the pictures on its
 two sides differ enough for a cut. The same frames are stored either way.
+
+Of frames that nothing is made of, decoders leave out those that no other frame refers to: what comes out is the same.
 """
 
 import math
@@ -15,16 +17,21 @@ from typing import Any
 import numpy as np
 
 from pipelines.video.config import CutConfig
-from pipelines.video.container import Opened, Work, decode, open_video, packets
-from pipelines.video.index import Index, seconds
-from pipelines.video.pictures import Picture, PictureMaker, Thumbnailer
-from pipelines.video.scenes import LUMA, Samples, suspicious
+from pipelines.video.container import Opened, Work, codec_name, decode, open_video, packets
+from pipelines.video.index import Index
+from pipelines.video.pictures import Picture, PictureMaker, Points, Thumbnailer, thumbnails
+from pipelines.video.scenes import LUMA, Samples, Thumbnails, suspicious
 
 EARLY = 0.001
 """Seconds: a frame this much before its time is the one for it; clocks of containers are rounded."""
 
 LOCAL = 0.98
 """What moves is seen in a few cells of a thumbnail; a mean would be that of the encoder's noise, which is in all."""
+BLOCK = 64
+"""Thumbnails that are made at once."""
+SKIPPING = ("h264", "hevc")
+"""Codecs whose encoders make frames that no other refers to, and whose packets say when their frame is shown (but in
+AVI)."""
 MAX_RATE = 240.0
 """Frames a second beyond which a header's word is not believed."""
 
@@ -54,7 +61,9 @@ class Sampler:
         self.thumbnailer = Thumbnailer()
         self.maker: PictureMaker | None = None
         self.times: list[float] = []
-        self.thumbnails: list[np.ndarray[tuple[int], np.dtype[np.uint8]]] = []
+        self.thumbnails: list[Thumbnails] = []
+        self.points: list[Points] = []
+        """Of the frames after those of `thumbnails`, and at least of the last."""
         self.near: list[bool] = []
         self.pictures: list[Picture] = []
         self.pictured: list[int] = []
@@ -80,7 +89,10 @@ class Sampler:
         if not (picture or look or time >= self.look_at - EARLY):
             return
         self.times.append(time)
-        self.thumbnails.append(self.thumbnailer.make(frame))
+        if len(self.points) == BLOCK:
+            self.thumbnails.append(thumbnails(self.points))
+            self.points.clear()
+        self.points.append(self.thumbnailer.points(frame))
         self.near.append(near)
         self.look_at = time + self.stride
         if picture:
@@ -90,17 +102,34 @@ class Sampler:
             self.pictured.append(len(self.times) - 1)
             self.picture_at = next_multiple(time, self.config.frames.fps)
 
+    def wanted(self, times: Sequence[float], *, look: bool = False) -> set[float]:
+        """Which frames of these times something would be made of, if they came next: what `see` would decide.
+
+        Args:
+            look: whether a thumbnail of the first is wanted in any case.
+        """
+        last, look_at, picture_at = self.last, self.look_at, self.picture_at
+        found = set()
+        for time in sorted(round(time, 6) for time in times):
+            picture = time >= picture_at - EARLY
+            if time > last and (picture or look or time >= look_at - EARLY):
+                look = False
+                found.add(time)
+                look_at = time + self.stride
+                picture_at = next_multiple(time, self.config.frames.fps) if picture else picture_at
+        return found
+
     def time_of(self, frame: Any) -> float:
-        return round(seconds(frame, self.opened.begin, self.last + self.step), 6)
+        return round(self.opened.seconds(frame, self.last + self.step), 6)
 
     def result(self) -> Sampled | None:
         """None if no frame was seen."""
         if self.maker is None:
             return None
-        thumbnails = np.stack(self.thumbnails)
-        luma = thumbnails[self.pictured, :LUMA].astype(np.int16)
+        rows = np.concatenate([*self.thumbnails, thumbnails(self.points)])
+        luma = rows[self.pictured, :LUMA].astype(np.int16)
         return Sampled(
-            samples=Samples(np.array(self.times), thumbnails, np.array(self.near)),
+            samples=Samples(np.array(self.times), rows, np.array(self.near)),
             pictures=self.pictures,
             motions=[0.0, *np.quantile(np.abs(np.diff(luma, axis=0)), LOCAL, axis=1).tolist()],
             rotation=self.maker.rotation,
@@ -135,17 +164,51 @@ def sample(opened: Opened, again: Callable[[], Opened], index: Index, config: Cu
     if skipping_share(index, config.frames.fps) < config.frames.skip_share:
         _Skipping(opened, again, sampler, config, work).run()
     else:
-        context = opened.stream.codec_context
+        decoder = Decoder(opened, sampler.wanted(index.times), work)
         for packet in packets(opened, [opened.stream], work):
-            for frame in decode(context, packet, work):
+            for frame in decoder.decode(packet):
                 sampler.see(frame)
-        for frame in decode(context, None, work):
+        for frame in decoder.rest():
             sampler.see(frame)
     return sampler.result()
 
 
+class Decoder:
+    """Gives the frames of packets, of those that are not wanted perhaps not all."""
+
+    def __init__(self, opened: Opened, wanted: set[float], work: Work) -> None:
+        self.opened, self.wanted, self.work = opened, wanted, work
+        self.context = opened.stream.codec_context
+        self.skips = codec_name(opened.stream) in SKIPPING and opened.format != "avi"
+        self.all = True
+
+    def decode(self, packet: Any) -> list[Any]:
+        """The whole frames that a packet completes."""
+        # One without a time of its own may hold any frame.
+        needed = not self.skips or packet.pts is None or round(self.opened.seconds(packet, 0.0), 6) in self.wanted
+        if needed != self.all:
+            self.all = needed
+            self.context.skip_frame = "DEFAULT" if needed else "NONREF"
+        return decode(self.context, packet, self.work)
+
+    def rest(self) -> list[Any]:
+        """Those that are left in the decoder."""
+        return decode(self.context, None, self.work)
+
+    def group(self, packets: Sequence[Any]) -> Iterator[Any]:
+        """The frames of packets that begin with a key frame; the decoder is as new afterwards."""
+        try:
+            for packet in packets:
+                self.work.check()
+                yield from self.decode(packet)
+            yield from self.rest()
+        finally:
+            self.context.flush_buffers()
+            self.context.skip_frame = "DEFAULT"
+
+
 def skipping_share(index: Index, fps: float) -> float:
-    """Share of the packets that must be decoded if the rest may be skipped."""
+    """Share of the packets that must be decoded if the rest may be skipped; 1 if nothing may."""
     starts = [number for number, key in enumerate(index.keys) if key]
     if not starts:
         return 1.0
@@ -153,6 +216,8 @@ def skipping_share(index: Index, fps: float) -> float:
     count = 0
     for first, end in pairwise([*starts, len(index.keys)]):
         times = index.times[first:end]
+        if min(times) < times[0]:
+            return 1.0  # frames shown before their key frame may refer to the group before, which is then not there
         count += needed(times, last, fps)
         last = max(times)
     return count / (len(index.keys) - starts[0])
@@ -206,10 +271,11 @@ class _Skipping:
     def decode_group(self, group: list[Any]) -> None:
         times: list[float] = []
         for packet in group:
-            times.append(seconds(packet, self.opened.begin, times[-1] if times else self.last))
+            times.append(self.opened.seconds(packet, times[-1] if times else self.last))
         count = needed(times, self.last, self.config.frames.fps)
         self.last = max(times)
-        for number, frame in enumerate(decode_all(self.opened.stream.codec_context, group[:count], self.work)):
+        wanted = self.sampler.wanted(times[:count], look=True)
+        for number, frame in enumerate(Decoder(self.opened, wanted, self.work).group(group[:count])):
             first = number == 0
             self.sampler.see(frame, near=not first or self.bridged(frame), look=first)
         self.before = group if count < len(group) else []
@@ -218,27 +284,17 @@ class _Skipping:
         """Whether all frames before this one have been decoded, the skipped ones now if a cut may be among them."""
         if not self.before or not self.sampler.times:
             return True
-        thumbnail = self.sampler.thumbnailer.make(frame)[None]
-        if not suspicious(self.sampler.thumbnails[-1][None], thumbnail, self.config.scenes):
+        pair = thumbnails([self.sampler.points[-1], self.sampler.thumbnailer.points(frame)])
+        if not suspicious(pair[:1], pair[1:], self.config.scenes):
             return False
         self.second = self.second or self.again()
         until = self.sampler.time_of(frame)
         self.sampler.last = self.sampler.times[-1]
-        for skipped in decode_all(self.second.stream.codec_context, self.before, self.work):
+        wanted = self.sampler.wanted([self.opened.seconds(packet, until) for packet in self.before])
+        for skipped in Decoder(self.second, wanted, self.work).group(self.before):
             if self.sampler.time_of(skipped) < until:
                 self.sampler.see(skipped)
         return True
-
-
-def decode_all(context: Any, group: Sequence[Any], work: Work) -> Iterator[Any]:
-    """The frames of packets that begin with a key frame; the decoder is as new afterwards."""
-    try:
-        for packet in group:
-            work.check()
-            yield from decode(context, packet, work)
-        yield from decode(context, None, work)
-    finally:
-        context.flush_buffers()
 
 
 def opener(path: Path, config: CutConfig) -> Callable[[], Opened]:

@@ -1,6 +1,5 @@
 """What the packets of a video say before any is decoded: its length, its key frames, its subtitles."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +42,7 @@ def read_index(opened: Opened, config: VideoProbeConfig, work: Work) -> Index | 
             if len(found) < MAX_CUES and (cue := _cue(packet, opened.begin)):
                 found.append(cue)
             continue
-        last = seconds(packet, opened.begin, last + step)
+        last = opened.seconds(packet, last + step)
         times.append(last)
         keys.append(bool(packet.is_keyframe))
         if len(times) > config.max_frames:
@@ -59,16 +58,6 @@ def read_index(opened: Opened, config: VideoProbeConfig, work: Work) -> Index | 
     return Index(times, keys, duration, tracks)
 
 
-def seconds(packet: Any, begin: float, otherwise: float) -> float:
-    """When what a packet (or frame) holds is shown, from the beginning of the container's clock."""
-    stamp = packet.pts
-    if stamp is None:
-        stamp = packet.dts
-    base = packet.time_base
-    # not stamp * base: arithmetic of fractions takes longer than decoding a small frame
-    return otherwise if stamp is None or not base else stamp * base.numerator / base.denominator - begin
-
-
 def _duration(opened: Opened, times: list[float], step: float) -> float:
     """By the last packet; the header may know how long its frame is shown, and not say much more than that."""
     by_packets = max(times) + step
@@ -79,9 +68,10 @@ def _duration(opened: Opened, times: list[float], step: float) -> float:
 
 
 def _cue(packet: Any, begin: float) -> Cue | None:
-    start = seconds(packet, begin, math.nan)
-    length = float((packet.duration or 0) * packet.time_base) if packet.time_base else 0
-    if not math.isfinite(start) or length <= 0:
+    stamp = packet.pts if packet.pts is not None else packet.dts
+    base = packet.time_base
+    if stamp is None or not base or not packet.duration or packet.duration < 0:
         return None
+    start, length = float(stamp * base) - begin, float(packet.duration * base)
     text = packet_text(codec_name(packet.stream), bytes(packet))
     return Cue(round(start, 3), round(start + length, 3), text) if text.strip() else None

@@ -1,7 +1,9 @@
 """What is made of one decoded frame: a thumbnail to find cuts with, and an upright picture with square pixels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate, pairwise
 from typing import Any
 
 import av
@@ -12,10 +14,20 @@ from PIL import Image
 from pipelines.media.encode import encode_jpeg
 from pipelines.media.perceptual import deviation, dominant_share
 from pipelines.video.config import FramesConfig
-from pipelines.video.scenes import COLUMNS, LUMA, ROWS, SIZE
+from pipelines.video.scenes import COLUMNS, ROWS, Thumbnails
 
 POINTS = 4
 """Samples each way that a thumbnail's luma takes from each of its cells; chroma half as many."""
+_GRIDS = (
+    (ROWS, COLUMNS, POINTS),
+    (ROWS // 2, COLUMNS // 2, POINTS // 2),
+    (ROWS // 2, COLUMNS // 2, POINTS // 2),
+)
+"""Of luma and the two planes of chroma: cells from top to bottom, from left to right, samples each way of a cell."""
+_ENDS = tuple(accumulate(rows * columns * points * points for rows, columns, points in _GRIDS))
+_SPANS = tuple(pairwise((0, *_ENDS)))
+_POINTS = _ENDS[-1]
+Points = np.ndarray[tuple[int], np.dtype[np.uint8]]
 MEASURED_SIDE = 64
 """Pictures are measured after reducing them to about this many pixels a side."""
 _PLANAR = {
@@ -73,12 +85,12 @@ class PictureMaker:
 
     def make(self, frame: Any, time: float) -> Picture:
         picture = self.image(frame)
-        small = picture.reduce(max(1, max(picture.size) // MEASURED_SIDE))
+        small = picture.reduce(max(1, max(picture.size) // MEASURED_SIDE)).convert("RGB")
         jpeg = encode_jpeg(picture, self.config.jpeg_quality, self.config.jpeg_subsampling)
         return Picture(time, jpeg, *picture.size, deviation(small), dominant_share(small))
 
     def image(self, frame: Any) -> Image.Image:
-        """The frame in RGB, upright, with square pixels, reduced."""
+        """The frame in RGB (mode RGBX, as Pillow itself holds RGB), upright, with square pixels, reduced."""
         width, height = self.stored
         # What no one has specified is BT.709 for high definition, as players take it; swscale's own guess is BT.601.
         reduced = width <= frame.width and height <= frame.height and (width, height) != (frame.width, frame.height)
@@ -87,13 +99,14 @@ class PictureMaker:
             frame,
             width=width,
             height=height,
-            format="rgb24",
+            format="rgb0",
             interpolation=(_AREA if reduced else _BILINEAR) | _SAME_EVERYWHERE,
             src_colorspace=_BT709 if high else None,
             threads=1,
         )
-        plane = rgb.planes[0]
-        picture = Image.frombytes("RGB", (width, height), bytes(plane), "raw", "RGB", plane.line_size, 1)
+        plane: Any = rgb.planes[0]
+        # The plane is the picture's own memory: nothing is copied.
+        picture = Image.frombuffer("RGBX", (width, height), plane, "raw", "RGBX", plane.line_size, 1)
         return picture if self.transpose is None else picture.transpose(self.transpose)
 
 
@@ -124,40 +137,41 @@ def _sign(value: float) -> int:
 
 
 class Thumbnailer:
-    """Makes thumbnails: mean luma and chroma of the cells of a grid, from some samples of each cell."""
+    """Takes of frames what thumbnails are made of: some samples of each cell of a grid."""
 
     def __init__(self) -> None:
         self.scaler = VideoReformatter()
 
-    def make(self, frame: Any) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    def points(self, frame: Any) -> Points:
         if frame.format.name not in _PLANAR:
             frame = self.scaler.reformat(
                 frame, width=COLUMNS * POINTS, height=ROWS * POINTS, format="yuv444p", interpolation=_AREA, threads=1
             )
-        thumbnail = np.empty(SIZE, dtype=np.uint8)
-        planes = frame.planes
-        thumbnail[:LUMA] = _cells(planes[0], ROWS, COLUMNS, POINTS)
-        half = (SIZE - LUMA) // 2
-        thumbnail[LUMA : LUMA + half] = _cells(planes[1], ROWS // 2, COLUMNS // 2, POINTS // 2)
-        thumbnail[LUMA + half :] = _cells(planes[2], ROWS // 2, COLUMNS // 2, POINTS // 2)
-        return thumbnail
+        result = np.empty(_POINTS, dtype=np.uint8)
+        for plane, (first, end), (rows, columns, points) in zip(frame.planes, _SPANS, _GRIDS, strict=False):
+            places = _places(plane.width, plane.height, plane.line_size, rows, columns, points)
+            result[first:end] = np.frombuffer(plane, dtype=np.uint8)[places]
+        return result
 
 
-def _cells(plane: Any, rows: int, columns: int, points: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-    samples = np.frombuffer(plane, dtype=np.uint8)[
-        _places(plane.width, plane.height, plane.line_size, rows, columns, points)
-    ]
-    return (samples.sum(axis=0, dtype=np.uint16) // np.uint16(points * points)).astype(np.uint8)
+def thumbnails(points: Sequence[Points]) -> Thumbnails:
+    """A thumbnail of each frame's points: mean luma and chroma of the cells. Many at once take a third of the time."""
+    rows = np.stack(points)
+    means = []
+    for (first, end), (_, _, side) in zip(_SPANS, _GRIDS, strict=True):
+        cells = rows[:, first:end].reshape(len(rows), side * side, -1)
+        means.append((cells.sum(axis=1, dtype=np.uint16) // np.uint16(side * side)).astype(np.uint8))
+    return np.concatenate(means, axis=1)
 
 
 @lru_cache(maxsize=16)
 def _places(width: int, height: int, line: int, rows: int, columns: int, points: int) -> np.ndarray:
-    """Where the samples stand in a plane's bytes: [sample of a cell, cell]."""
+    """Where the samples stand in a plane's bytes: the first of each cell, then the second of each, and so on."""
     y = ((np.arange(rows * points) + 0.5) * height / (rows * points)).astype(np.intp)
     x = ((np.arange(columns * points) + 0.5) * width / (columns * points)).astype(np.intp)
     grid = y[:, None] * line + x[None, :]
     cells = grid.reshape(rows, points, columns, points).transpose(1, 3, 0, 2)
-    return np.ascontiguousarray(cells.reshape(points * points, rows * columns))
+    return np.ascontiguousarray(cells.reshape(points * points * rows * columns))
 
 
 av.logging.set_level(av.logging.PANIC)

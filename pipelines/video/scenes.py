@@ -1,9 +1,10 @@
 """Where scenes change, found on small thumbnails of a video's frames.
 
-A cut is one step that changes the picture (1) by more than is usual just before and after it, which a moving camera
-does all along; (2) in what stands where and not only in brightness, as a fade or a lamp does; and (3) to stay, not for
-the moment of a flash. Black or otherwise flat frames belong to no scene: the frames on their two sides are compared,
-so a fade through black is one cut.
+A cut is one step that changes the picture (1) by more than is usual just before and after it, what a small movement
+explains left aside; (2) in what stands where and not only in brightness, as a fade or a lamp does; and (3) to stay, not
+for the moment of a flash. Black or otherwise flat frames belong to no scene: the frames on their two sides are
+compared, so a fade through black is one cut. An empty stretch of the ground that is seen before and after it, as where
+the camera goes over a page, is none.
 """
 
 from collections.abc import Iterator
@@ -60,6 +61,43 @@ def changes(first: Thumbnails, second: Thumbnails) -> np.ndarray[tuple[int], np.
     return result
 
 
+def unexplained(thumbnails: Thumbnails) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Like `changes`, of each row from the one before (of the first: 0), as far as movement does not explain it.
+
+    A cell has changed by as much as it lies outside of what the cells around it and itself showed in the other frame;
+    the mean of both directions is taken. A camera that goes over fine lines changes every cell at every step, and
+    hardly one of them so.
+    """
+    result = np.zeros(len(thumbnails))
+    for block in _blocks(len(thumbnails) - 1):
+        rows = thumbnails[block.start : block.stop + 1].astype(np.int16)
+        for planes in _planes(rows):
+            low, high = _extremes(planes, np.minimum), _extremes(planes, np.maximum)
+            there = np.maximum(planes[1:] - high[:-1], low[:-1] - planes[1:]).clip(min=0)
+            back = np.maximum(planes[:-1] - high[1:], low[1:] - planes[:-1]).clip(min=0)
+            weight = 0.5 if planes.shape[2] == COLUMNS else 0.25  # the two planes of chroma count as one
+            result[block.start + 1 : block.start + len(rows)] += weight * (there + back).mean(axis=(1, 2))
+    return result
+
+
+def _planes(rows: np.ndarray) -> list[np.ndarray]:
+    half = (SIZE - LUMA) // 2
+    small = (len(rows), ROWS // 2, COLUMNS // 2)
+    chroma = [rows[:, first : first + half].reshape(small) for first in (LUMA, LUMA + half)]
+    return [rows[:, :LUMA].reshape(len(rows), ROWS, COLUMNS), *chroma]
+
+
+def _extremes(planes: np.ndarray, extreme: np.ufunc) -> np.ndarray:
+    """The least or largest of each cell and the eight around it."""
+    for axis in (1, 2):
+        moved = np.moveaxis(planes, axis, 0)
+        result = moved.copy()
+        extreme(result[1:], moved[:-1], out=result[1:])
+        extreme(result[:-1], moved[1:], out=result[:-1])
+        planes = np.moveaxis(result, 0, axis)
+    return planes
+
+
 def deviations(thumbnails: Thumbnails) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Standard deviation of each row's luma, levels."""
     result = np.empty(len(thumbnails))
@@ -94,7 +132,7 @@ def _standardised(thumbnails: Thumbnails) -> np.ndarray[tuple[int, int], np.dtyp
 
 def _hard_cuts(samples: Samples, flat: np.ndarray, config: SceneConfig) -> list[float]:
     times, thumbnails = samples.times, samples.thumbnails
-    change = np.concatenate(([0.0], changes(thumbnails[:-1], thumbnails[1:])))
+    change = unexplained(thumbnails)
     cuts = []
     for step in map(int, np.flatnonzero((change >= config.min_change) & samples.near & ~flat)):
         if step == 0 or flat[step - 1]:
@@ -103,7 +141,7 @@ def _hard_cuts(samples: Samples, flat: np.ndarray, config: SceneConfig) -> list[
             continue
         if decorrelation(thumbnails[step - 1 : step], thumbnails[step : step + 1])[0, 0] < config.min_decorrelation:
             continue
-        if not _returns(step, change[step], samples, flat, config):
+        if not _returns(step, samples, flat, config):
             cuts.append(float(times[step]))
     return cuts
 
@@ -111,11 +149,19 @@ def _hard_cuts(samples: Samples, flat: np.ndarray, config: SceneConfig) -> list[
 def _usual_change(step: int, change: np.ndarray, samples: Samples, config: SceneConfig) -> float:
     first, end = _window(samples.times, step, config.window_seconds)
     around = np.arange(max(first, 1), end)
-    around = around[(around != step) & samples.near[around]]
-    return float(np.quantile(change[around], USUAL, method="higher")) if len(around) else 0.0
+    around = around[around != step]
+    if not len(around):
+        return 0.0
+    # Where frames were skipped, there are as many steps as their time has room for, each of the change of a random
+    # walk: without them only what comes before and after cuts would be usual.
+    gaps = samples.times[around] - samples.times[around - 1]
+    near = samples.near[around]
+    usual_gap = float(np.median(gaps[near])) if near.any() else float(gaps.min())
+    steps = np.where(near, 1, np.maximum(1, np.round(gaps / usual_gap))).astype(np.intp)
+    return float(np.quantile(np.repeat(change[around] / np.sqrt(steps), steps), USUAL, method="higher"))
 
 
-def _returns(step: int, changed: float, samples: Samples, flat: np.ndarray, config: SceneConfig) -> bool:
+def _returns(step: int, samples: Samples, flat: np.ndarray, config: SceneConfig) -> bool:
     """Whether some frame just after a step shows again what one just before it showed."""
     first, end = _window(samples.times, step, config.settle_seconds)
     before, after = np.arange(first, step), np.arange(step, end)
@@ -124,6 +170,7 @@ def _returns(step: int, changed: float, samples: Samples, flat: np.ndarray, conf
     rows, columns = np.nonzero(alike)
     if not len(rows):
         return False
+    changed = changes(samples.thumbnails[step - 1 : step], samples.thumbnails[step : step + 1])[0]
     return bool((changes(samples.thumbnails[before[rows]], samples.thumbnails[after[columns]]) < changed / 2).any())
 
 
@@ -134,15 +181,22 @@ def _window(times: np.ndarray, step: int, seconds: float) -> tuple[int, int]:
 
 
 def _cuts_through_flat(samples: Samples, flat: np.ndarray, config: SceneConfig) -> list[float]:
-    """Cuts at runs of flat frames: both ends of a long run, and where the picture comes back another after any."""
+    """Cuts at runs of flat frames: both ends of a long run, and where the picture comes back another after any.
+
+    None at an end where the flat level is the ground that is seen there anyhow.
+    """
     edges = np.flatnonzero(np.diff(np.concatenate(([False], flat, [False])).astype(np.int8)))
     times, thumbnails, count = samples.times, samples.thumbnails, len(flat)
     cuts = []
     for first, end in zip(edges[::2], edges[1::2], strict=True):
         until = times[end] if end < count else times[-1]
+        level = float(np.median(thumbnails[(first + end) // 2, :LUMA]))
+        beside = {first: max(0, first - 3), end: min(count - 1, end + 2)}
+        ground = {edge: float(np.median(thumbnails[row, :LUMA])) for edge, row in beside.items()}
+        others = [edge for edge in (first, end) if abs(ground[edge] - level) >= config.flat_deviation]
         if until - times[first] >= config.flat_scene_seconds:
-            cuts += [float(times[edge]) for edge in (first, end) if 0 < edge < count]
-        elif first > 0 and end < count:
+            cuts += [float(times[edge]) for edge in others if 0 < edge < count]
+        elif others and first > 0 and end < count:
             # the last frames before black are dark, and say little: what stands a little further off is compared too
             before = thumbnails[max(0, first - 3) : first]
             after = thumbnails[end : end + 3]

@@ -174,7 +174,7 @@ def test_defects_are_counted(saved: Path) -> None:
     found = {(x["url"].rpartition("/")[2], x["kind"], x["stage"], x["reason"]) for x in letters(saved)}
     assert {
         ("broken.mp4", "video", "cut", "unreadable_header"),
-        ("error.mp4", "image_url", "fetch", "not_in_input"),
+        ("error.mp4", "image_url", "fetch", "not_a_video"),
         ("missing.mp4", "image_url", "fetch", "not_in_input"),
         ("missing.mp4", "video", "images_found", "too_few_images"),
         ("trailer.mp4", "clip", "cut", "clip_too_short"),
@@ -304,12 +304,15 @@ def test_killed_in_the_cutting_and_resumed(crawled: Path, crawl: Path, recipe: P
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     cut = done(output, "cut")
+    (output / "work" / "scratch" / "left").mkdir(parents=True, exist_ok=True)
+    (output / "work" / "scratch" / "left" / "video.mp4").write_bytes(b"what was being cut")
     assert left and psutil.wait_procs(left, timeout=60)[1] == [], "nobody works on for a build that is dead"
     assert not (output / "_SUCCESS").exists()
     finish(*command)
     assert done(output, "cut").items() > cut.items(), "what was committed is not cut again, and something was left"
     assert digests(output) == digests(crawled)
     assert unfinished(output) == []
+    assert not list((output / "work" / "scratch").glob("*")), "nothing of a killed worker stays"
 
 
 # --- a table ---------------------------------------------------------------------------------------------------------
@@ -370,6 +373,28 @@ def test_videos_of_a_table_come_from_the_web(web: WebServer, tmp_path: Path) -> 
     web.requests.clear()
     assert m3w(*command, "--output", tmp_path / "again") == (0, "", "")
     assert web.requests == [] and digests(tmp_path / "again") == digests(output)
+
+
+def test_what_was_too_large_is_asked_for_again_with_more_room(web: WebServer, tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "videos.csv", [(web.url("/0.mp4"), TOLD[0])])
+
+    def built(name: str, max_bytes: int) -> tuple[int, list[str]]:
+        """How many clips, and what was asked for."""
+        fetch = {**FETCH, "max_bytes": max_bytes}
+        more = "\n[fetch]\n" + "".join(f"{key} = {value}\n" for key, value in fetch.items())
+        recipe = write_recipe(tmp_path / f"{name}.toml", more=more)
+        web.requests.clear()
+        command = ("build", recipe, "--input", table, "--media", tmp_path / "media", *LIFTED)
+        code, _, told = m3w(*command, "--output", tmp_path / name)
+        found = len(samples(tmp_path / name))
+        assert (code, "no document was left" in told or not told) == (0 if found else 1, True), told
+        return found, [x.path for x in web.requests if x.path != "/robots.txt"]
+
+    assert built("small", 1000) == (0, ["/0.mp4"])
+    assert built("smaller", 500) == (0, []), "it is too large for less room too"
+    assert built("again", 1000) == (0, [])
+    assert built("large", 10_000_000) == (2, ["/0.mp4"])
+    assert built("last", 10_000_000) == (2, [])
 
 
 def test_clips_and_pairs_share_a_store(web: WebServer, tmp_path: Path) -> None:

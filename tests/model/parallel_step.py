@@ -1,6 +1,6 @@
 """One rank of a two-process step, run by torchrun in test_parallel.py: `parallel_step.py ddp|fsdp OUT`.
 
-Each rank takes one row of the batch (the other row has no image), the loss being the sum over rows as one process has it.
+Each rank takes one row of the batch (the second has no image); the loss is the sum over both, as one process has it.
 """
 
 import sys

@@ -91,7 +91,9 @@ def test_equal_runs_take_the_batched_way_and_agree() -> None:
         layout = Layout(torch.tensor(phi), counts)
         assert layout.equal_runs is not None
         inputs = qkv(layout.phi, counts)
-        assert (cross_attend(*inputs, layout, path="segments") - oracle(*inputs, layout.phi, counts, False)).abs().max() < 1e-10
+        assert (
+            cross_attend(*inputs, layout, path="segments") - oracle(*inputs, layout.phi, counts, False)
+        ).abs().max() < 1e-10
 
 
 def test_a_token_without_an_image_is_exactly_zero_and_gives_no_gradient() -> None:

@@ -1,4 +1,4 @@
-"""Wrapped language models of many families: with closed gates they are what they were, bit for bit; with open ones they see."""
+"""Wrapped language models of many families: with closed gates the same, bit for bit; with open ones they see."""
 
 from typing import Any
 
@@ -26,7 +26,15 @@ WIDE = {
     "eos_token_id": 2,
     "pad_token_id": 0,
 }
-NARROW = {"vocab_size": 120, "n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64, "bos_token_id": 1, "eos_token_id": 2}
+NARROW = {
+    "vocab_size": 120,
+    "n_embd": 32,
+    "n_layer": 3,
+    "n_head": 4,
+    "n_positions": 64,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
 FAMILIES: dict[str, dict[str, Any]] = {
     "llama": WIDE,
     "qwen2": WIDE,
@@ -220,7 +228,7 @@ def test_an_unfrozen_head_has_the_plain_gradient() -> None:
 def test_a_model_whose_blocks_are_not_found_is_refused() -> None:
     lm = language_model("llama")
     lm.config.num_hidden_layers = 5
-    with pytest.raises(ArchitectureError, match=r"has no list of 5 blocks \(num_hidden_layers\); found: model.layers of 3"):
+    with pytest.raises(ArchitectureError, match=r"no list of 5 blocks \(num_hidden_layers\); found: model.layers of 3"):
         decoder_blocks(lm)
 
 

@@ -1,4 +1,4 @@
-"""Two processes (gloo) with DDP and with FSDP2 give the loss and the gradients of one, also where one rank has no image."""
+"""Two processes (gloo) with DDP and with FSDP2 give the loss and gradients of one, also where a rank has no image."""
 
 import os
 import subprocess
@@ -16,9 +16,9 @@ HERE = Path(__file__).parent
 @pytest.mark.parametrize("kind", ["ddp", "fsdp"])
 def test_two_processes_agree_with_one(kind: str, tmp_path: Path) -> None:
     out = tmp_path / "rank0.pt"
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     ran = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-        + [str(HERE / "parallel_step.py"), kind, str(out)],
+        [*launch, HERE / "parallel_step.py", kind, out],
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parents[1]), "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""The paper's two pseudo-codes (figures 4 and 5) written out once more in numpy, for one image and one text, and compared.
+"""The paper's two pseudo-codes (figures 4 and 5) once more in numpy, for one image and one text, and compared.
 
 Nothing of the model's own code is used but its weights.
 """
