@@ -138,7 +138,7 @@ def run(code: str) -> str:
 def test_the_readme_reads_a_data_set_with_webdataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     datasets.build(tmp_path / "out")
     monkeypatch.chdir(tmp_path)
-    (code,) = fenced(README, "python")
+    code, _ = fenced(README, "python")  # the second is run by tests/model/test_readme_model.py
     printed = run(code)
     train = [sample.document for sample in datasets.pages() if sample.document.split == "train"]
     assert len(printed.splitlines()) == len(train)
