@@ -63,7 +63,7 @@ lint: $(VENV)/.stamp-dev ## Lint, format and types only
 docs: $(VENV)/.stamp-dev demo ## Make the tables of the documentation anew, from the code and from the demo
 	$(BIN)/python -m docs.tables
 
-bench: $(VENV)/.stamp-dev ## Run the benchmarks, about an hour; results go to benchmarks/results
+bench: $(VENV)/.stamp-dev ## Run the benchmarks, an hour and a half; results go to benchmarks/results
 	$(BIN)/python -m benchmarks.run
 
 clean: ## Remove what was built and the caches
