@@ -65,9 +65,8 @@ def _segments(q: Tensor, k: Tensor, v: Tensor, layout: Layout, all_previous: boo
         return _nothing(q, k, v)
     if layout.equal_runs is not None and not all_previous:
         length, images = layout.equal_runs
-        runs = q.reshape(len(images), length, *q.shape[2:])
-        # Nearly always each run has its own image, in order: then nothing is copied.
-        if not torch.equal(images, torch.arange(len(k), device=images.device)):
+        runs = q.reshape(-1, length, *q.shape[2:])
+        if images is not None:
             k, v = k[images], v[images]
         return attend(runs, k, v).reshape(q.shape)
     pieces = q.flatten(0, 1).split([run.length for run in layout.runs])
@@ -93,18 +92,11 @@ def _varlen(q: Tensor, k: Tensor, v: Tensor, layout: Layout, all_previous: bool)
 
     if not layout.images:
         return _nothing(q, k, v)
-    flat = layout.packed.flatten()
-    # A kernel wants every query to have keys: tokens without an image go with a neighbour's run and are zeroed after.
-    # A run's end is where the next image's begins, so an image without tokens has an empty run.
-    seen = flat.clamp(min=0).cummax(0).values
-    edges = torch.searchsorted(seen, torch.arange(layout.images + 1, device=seen.device))
-    edges[0], edges[-1] = 0, len(flat)
-    keys = torch.arange(layout.images + 1, device=seen.device) * k.shape[1]
-    out = varlen_attn(
-        q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), edges.int(), keys.int(), q.shape[1] * q.shape[0], k.shape[1]
-    )
+    edges, longest = layout.edges
+    keys = torch.arange(layout.images + 1, device=q.device, dtype=torch.int32) * k.shape[1]
+    out = varlen_attn(q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), edges, keys, longest, k.shape[1])
     assert isinstance(out, Tensor)
-    return out.masked_fill((flat < 0)[:, None, None], 0).view(q.shape)
+    return out.view(q.shape).masked_fill((layout.packed < 0)[..., None, None], 0)
 
 
 def _nothing(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -8,9 +8,11 @@ B rows, L tokens, D width, V rows of the vocabulary.
 """
 
 import copy
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MethodType
 from typing import Any
 
 import torch
@@ -41,7 +43,7 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.lm = lm
         self.frozen = frozen
-        self.blocks = decoder_blocks(lm)
+        blocks = self.blocks
         embedding, head = lm.get_input_embeddings(), lm.get_output_embeddings()
         if embedding is None or head is None:
             raise ArchitectureError(
@@ -54,14 +56,19 @@ class LanguageModel(nn.Module):
         self.eoc_output = nn.Parameter(torch.empty(int(head.weight.shape[1]), device=head.weight.device))
         self._takes = frozenset(inspect.signature(lm.base_model.forward).parameters)
         self._inserts: Mapping[int, Insert] = {}
-        self._wrap: Callable[..., Any] | None = None
-        for index, block in enumerate(self.blocks):
-            block.register_forward_pre_hook(self._hook(index), with_kwargs=True)
+        for index, block in enumerate(blocks):
+            # A bound method and not a closure: copies of the model then call their own, and it can be pickled.
+            block.register_forward_pre_hook(functools.partial(self._before, index), with_kwargs=True)
         if frozen:
             lm.requires_grad_(False)
             lm.eval()
         if not embedding.weight.is_meta:
             self._probe()
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """Of the language model. Not a module of this one too: their tensors would have two names."""
+        return decoder_blocks(self.lm)
 
     def train(self, mode: bool = True) -> "LanguageModel":
         """As of any module, but a frozen language model stays in evaluation mode."""
@@ -119,7 +126,13 @@ class LanguageModel(nn.Module):
                 raise ArchitectureError(
                     f"{type(self.lm).__name__} cannot pack documents: it takes no positions, or a cache is used"
                 )
-            arguments["attention_mask"] = _document_mask(documents, attention_mask, embedded.dtype)
+            window = getattr(self.lm.config.get_text_config(), "sliding_window", None)
+            if window and documents.shape[1] > window:  # Its own mask would be replaced by ours.
+                raise ArchitectureError(
+                    f"{type(self.lm).__name__} sees {window} tokens back in some blocks, which packed rows of "
+                    f"{documents.shape[1]} tokens would undo; pack into rows of at most {window}"
+                )
+            arguments["attention_mask"] = _additive(text_mask(documents, attention_mask), embedded.dtype)
             arguments["position_ids"] = _positions_in(documents)
         elif attention_mask is not None and not bool(attention_mask.all()):
             arguments["attention_mask"] = attention_mask.long()
@@ -144,18 +157,19 @@ class LanguageModel(nn.Module):
     def wrap_blocks(self, wrap: Callable[..., Any]) -> None:
         """Run each block's forward through `wrap(forward)`: compilation, checkpoints. Inserted layers stay outside."""
         for block in self.blocks:
-            block.forward = wrap(block.forward)
+            forward = block.forward
+            if isinstance(forward, MethodType):  # Stays one, so that a copy of the model runs its own blocks.
+                block.forward = MethodType(wrap(forward.__func__), block)
+            else:  # Somebody has wrapped it before (accelerate).
+                block.forward = wrap(forward)
 
-    def _hook(self, index: int) -> Callable[..., Any]:
-        def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            if index not in self._inserts:
-                return None
-            insert = self._inserts[index]
-            if args:
-                return (insert(args[0]), *args[1:]), kwargs
-            return args, kwargs | {"hidden_states": insert(kwargs["hidden_states"])}
-
-        return before
+    def _before(self, index: int, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if index not in self._inserts:
+            return None
+        insert = self._inserts[index]
+        if args:
+            return (insert(args[0]), *args[1:]), kwargs
+        return args, kwargs | {"hidden_states": insert(kwargs["hidden_states"])}
 
     @contextmanager
     def _inserting(self, inserts: Mapping[int, Insert]) -> Iterator[None]:
@@ -221,6 +235,7 @@ def decoder_blocks(lm: nn.Module) -> nn.ModuleList:
 def checkpointed(forward: Callable[..., Any]) -> Callable[..., Any]:
     """`forward` whose activations are computed again for the gradient, where there is one."""
 
+    @functools.wraps(forward)
     def run(*args: Any, **kwargs: Any) -> Any:
         if not torch.is_grad_enabled() or kwargs.get("past_key_values") is not None:
             return forward(*args, **kwargs)
@@ -259,15 +274,28 @@ def _scale(logits: Tensor, lm: Any) -> Tensor:
     return logits
 
 
-def _document_mask(documents: Tensor, attention_mask: Tensor | None, dtype: torch.dtype) -> Tensor:
-    """[B, 1, L, L] to be added to the scores: 0 within a document backwards in time, the least number elsewhere."""
-    length = documents.shape[1]
-    seen = torch.ones(length, length, dtype=torch.bool, device=documents.device).tril()
-    seen = seen & (documents[:, None, :] == documents[:, :, None])
+def text_mask(documents: Tensor | None, attention_mask: Tensor | None) -> Tensor:
+    """bool [B, 1, L, L], True where a token sees another: within its document, backwards in time, no padding.
+
+    Args:
+        documents: ids [B, L]; None: each row is one.
+        attention_mask: bool or 0/1 [B, L], 0 for padding; None: no padding. One of the two must be given.
+    """
+    given = attention_mask if documents is None else documents
+    assert given is not None
+    length, device = given.shape[1], given.device
+    seen = torch.ones(length, length, dtype=torch.bool, device=device).tril()[None]
+    if documents is not None:
+        seen = seen & (documents[:, None, :] == documents[:, :, None])
     if attention_mask is not None:
         # A padding token still sees itself: a row of the softmax must not be empty.
-        seen = seen & (attention_mask.bool()[:, None, :] | torch.eye(length, dtype=torch.bool, device=seen.device))
-    return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill(~seen, torch.finfo(dtype).min)[:, None]
+        seen = seen & (attention_mask.bool()[:, None, :] | torch.eye(length, dtype=torch.bool, device=device))
+    return seen[:, None]
+
+
+def _additive(seen: Tensor, dtype: torch.dtype) -> Tensor:
+    """The mask as transformers wants it, to be added to the scores: 0 where a token sees another."""
+    return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill(~seen, torch.finfo(dtype).min)
 
 
 def _positions_in(documents: Tensor) -> Tensor:

@@ -43,13 +43,14 @@ def next_token_loss(
     if labels.shape != hidden.shape[:2]:
         raise ValueError(f"labels are {list(labels.shape)}, must be {list(hidden.shape[:2])} as the tokens")
     row, place = (labels[:, 1:] != IGNORED).nonzero(as_tuple=True)
-    wanted = labels[row, place + 1]
+    wanted = labels[row, place + 1].long()
     dtype = torch.promote_types(hidden.dtype, torch.float32)
     if weights is None:
         weight = torch.full(wanted.shape, 1 / max(1, len(wanted)), device=hidden.device, dtype=dtype)
     else:
         weight = weights[row, place + 1].to(dtype)
-    total, losses = _Chunked.apply(hidden[row, place], wanted, weight, logits, chunk, *parameters)
+    learning = torch.is_grad_enabled() and any(x.requires_grad for x in (hidden, *parameters))
+    total, losses = _Chunked.apply(hidden[row, place], wanted, weight, logits, chunk, learning, *parameters)
     each = torch.zeros(labels.shape, device=hidden.device, dtype=dtype)
     each[row, place + 1] = losses
     return total, each
@@ -66,13 +67,13 @@ class _Chunked(torch.autograd.Function):
         weight: Tensor,
         logits: Callable[[Tensor], Tensor],
         chunk: int,
+        learning: bool,
         *parameters: Tensor,
     ) -> tuple[Tensor, Tensor]:
         needed = [*(p for p in parameters if p.requires_grad)]
-        gradients = [torch.zeros_like(p) for p in needed]
-        of_hidden = torch.empty_like(hidden)
+        gradients = [torch.zeros_like(p) for p in needed] if learning else []
+        of_hidden = torch.empty_like(hidden) if learning else hidden
         losses = torch.empty(len(wanted), device=hidden.device, dtype=weight.dtype)
-        learning = any(ctx.needs_input_grad)
         for begin in range(0, len(wanted), chunk):
             part = slice(begin, begin + chunk)
             with torch.set_grad_enabled(learning):
@@ -94,4 +95,4 @@ class _Chunked(torch.autograd.Function):
         of_hidden, *gradients = ctx.saved_tensors
         given = iter(gradients)
         of_parameters = [next(given) * of_total if which else None for which in ctx.which]
-        return of_hidden * of_total, None, None, None, None, *of_parameters
+        return of_hidden * of_total, None, None, None, None, None, *of_parameters

@@ -18,11 +18,11 @@ from flamingo_model.checkpoint import from_pretrained, save_pretrained
 from flamingo_model.config import FlamingoConfig
 from flamingo_model.cross_attention import Gate, GatedCrossAttention, GraftLayer
 from flamingo_model.hub import load_model
-from flamingo_model.language import Insert, LanguageModel, checkpointed
+from flamingo_model.language import Insert, LanguageModel, checkpointed, text_mask
 from flamingo_model.layers import Linear
-from flamingo_model.loss import next_token_loss
+from flamingo_model.loss import IGNORED, next_token_loss
 from flamingo_model.media import Media
-from flamingo_model.phi import Layout
+from flamingo_model.phi import Layout, check_named
 from flamingo_model.resampler import LatentTransformer, Perceiver, Resampler, TimeEmbeddings
 from flamingo_model.vision import VisionEncoder, make_vision
 
@@ -93,11 +93,13 @@ class Flamingo(nn.Module):
 
         Args:
             tokens: ids [B, L].
-            images: packed pictures; or the paper's [B, N, T, 3, H, W]; or None.
-            phi: [B, L], for each token the 1-based index of its row's image, or 0 (section 2.3).
+            images: packed pictures; or the paper's [B, N, T, 3, H, W], where those after the last that phi names are
+                padding; or None. Packed ones must end, if there are labels, with one that phi names (`Media.named`).
+            phi: [B, L], for each token the 1-based index of its row's image, or 0 (section 2.3). It is read on the CPU:
+                leave it there, and a GPU is not waited for.
             attention_mask: bool or 0/1 [B, L], 0 for padding on either side; None: no padding.
             documents: ids [B, L] of documents packed into a row; None: each row is one.
-            labels: [B, L], for each place the token that stands there, -100 for none.
+            labels: [B, L], for each place the token that stands there, -100 for none; padding has none anyway.
             loss_weights: [B, L] of the labels; None: the mean over all labels.
             visual: visual tokens [n, R, dim] of the images from `encode`, to save encoding them again; `images` then
                 only says how many each row has.
@@ -105,15 +107,18 @@ class Flamingo(nn.Module):
         Raises:
             ValueError: shapes that do not fit. PhiError: phi that does not fit the images.
         """
+        _check_shapes(tokens, phi, attention_mask, documents, labels, loss_weights)
         media = as_media(images, len(tokens))
-        _check_shapes(tokens, phi, attention_mask, documents, labels)
         layout = Layout(phi, media.per_row if media else (0,) * len(tokens), device=tokens.device)
-        if visual is None:
-            visual = self.encode(media)
+        if labels is not None and isinstance(images, Media):  # A prompt's text may be yet to come.
+            check_named(layout.phi, images.per_row)
+        visual = self.encode(media) if visual is None else self.checked_visual(visual, media)
         hidden = self.hidden(tokens, self.inserts(visual, layout), attention_mask=attention_mask, documents=documents)
         hidden = self.grafted(hidden, visual, layout, attention_mask, documents)
         if labels is None:
             return FlamingoOutput(self.language.logits(hidden), None, None)
+        if attention_mask is not None:
+            labels = labels.masked_fill(attention_mask == 0, IGNORED)
         parameters = self.language.head_parameters()
         loss, each = next_token_loss(hidden, labels, self.language.logits, parameters, loss_weights)
         return FlamingoOutput(None, loss, each)
@@ -128,6 +133,19 @@ class Flamingo(nn.Module):
         if self.checkpointing and torch.is_grad_enabled():
             return checkpoint(self.resampler.pack, features, media.frames, use_reentrant=False)
         return self.resampler.pack(features, media.frames)
+
+    def checked_visual(self, visual: Tensor, media: Media | None) -> Tensor:
+        """Visual tokens that a caller kept.
+
+        Raises:
+            ValueError: they are not of these images, or not as `encode` gives them.
+        """
+        count = len(media.frames) if media else 0
+        if visual.dim() != 3 or (len(visual), visual.shape[2]) != (count, self.resampler.dim):
+            raise ValueError(
+                f"visual is {list(visual.shape)}, must be [{count}, R, {self.resampler.dim}] as from encode(images)"
+            )
+        return visual.to(self.compute_dtype)
 
     @property
     def compute_dtype(self) -> torch.dtype:
@@ -149,7 +167,7 @@ class Flamingo(nn.Module):
         """The stack on top of the language model, if it is the configuration's placement: [B, L, D] to the same."""
         if not self.graft:
             return hidden
-        mask = _graft_mask(hidden, attention_mask, documents)
+        mask = None if attention_mask is None and documents is None else text_mask(documents, attention_mask)
         for layer in self.graft:
             hidden = layer(hidden, visual, layout, mask)
         return hidden
@@ -213,6 +231,8 @@ def as_media(images: Images, rows: int) -> Media | None:
     """Packed pictures of any of the forms that `Flamingo.forward` takes."""
     if images is None:
         return None
+    if not isinstance(images, Media | Tensor):
+        raise ValueError(f"images are {type(images).__name__}, must be Media, a tensor [B, N, T, 3, H, W], or None")
     media = Media.padded(images) if isinstance(images, Tensor) else images
     if len(media.per_row) != rows:
         raise ValueError(f"the images are of {len(media.per_row)} rows, the tokens of {rows}")
@@ -228,18 +248,13 @@ def _language_model(config: FlamingoConfig) -> Any:
 def _check_shapes(tokens: Tensor, phi: Tensor, *others: Tensor | None) -> None:
     if tokens.dim() != 2 or tokens.is_floating_point():
         raise ValueError(f"tokens are {tokens.dtype} {list(tokens.shape)}, must be integers [batch, tokens]")
-    for name, value in zip(("phi", "attention_mask", "documents", "labels"), (phi, *others), strict=True):
+    if not tokens.numel():
+        raise ValueError(f"tokens are {list(tokens.shape)}: there is no token")
+    if phi is None:
+        raise ValueError("phi is None, must be integers [batch, tokens]: 0 for each token that sees no image")
+    names = ("phi", "attention_mask", "documents", "labels", "loss_weights")
+    for name, value in zip(names, (phi, *others), strict=True):
         if value is not None and value.shape != tokens.shape:
             raise ValueError(f"{name} is {list(value.shape)}, must be {list(tokens.shape)} as the tokens")
-
-
-def _graft_mask(hidden: Tensor, attention_mask: Tensor | None, documents: Tensor | None) -> Tensor | None:
-    if attention_mask is None and documents is None:
-        return None
-    length = hidden.shape[1]
-    seen = torch.ones(length, length, dtype=torch.bool, device=hidden.device).tril()[None]
-    if documents is not None:
-        seen = seen & (documents[:, None, :] == documents[:, :, None])
-    if attention_mask is not None:
-        seen = seen & (attention_mask.bool()[:, None, :] | torch.eye(length, dtype=torch.bool, device=hidden.device))
-    return seen[:, None]
+        if name == "labels" and value is not None and value.is_floating_point():
+            raise ValueError(f"labels are {value.dtype}, must be integers")

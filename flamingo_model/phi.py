@@ -78,11 +78,30 @@ class Layout:
         return tuple(runs)
 
     @cached_property
-    def equal_runs(self) -> tuple[int, Tensor] | None:
-        """Length and images of the runs if all are equally long and see one: pairs, clips, a decoded token."""
+    def equal_runs(self) -> tuple[int, Tensor | None] | None:
+        """Length and images of the runs if all are equally long and see one: pairs, clips, a decoded token.
+
+        No images if each run has its own, in order, as is nearly always so: then nothing need be copied.
+        """
         if not self.runs or any(run.image < 0 or run.length != self.runs[0].length for run in self.runs):
             return None
-        return self.runs[0].length, torch.tensor([run.image for run in self.runs], device=self.device)
+        images = [run.image for run in self.runs]
+        in_order = images == list(range(self.images))
+        return self.runs[0].length, None if in_order else torch.tensor(images, device=self.device)
+
+    @cached_property
+    def edges(self) -> tuple[Tensor, int]:
+        """For a kernel in which every token (rows laid end to end) must have an image: int32 [n + 1] on `device`, the
+        places where the tokens of each image begin and the last ones end; and the most tokens of any image.
+
+        Tokens without an image go with those before them (the first ones: with the first image); what they get is to be
+        made zero. An image without tokens has an empty run.
+        """
+        firsts = torch.tensor(self.firsts, dtype=torch.int64)[:, None]
+        seen = torch.where(self.phi > 0, firsts + self.phi - 1, 0).flatten().cummax(0).values
+        edges = torch.searchsorted(seen, torch.arange(self.images + 1))
+        edges[0], edges[-1] = 0, len(seen)
+        return edges.int().to(self.device), int(edges.diff().max()) if self.images else 0
 
     @cached_property
     def padded_images(self) -> Tensor:
@@ -98,6 +117,22 @@ class Layout:
         phi = self.phi[:, :, None]
         seen = (images <= phi) if all_previous else (images == phi)
         return seen.repeat_interleave(latents, dim=2)[:, None].to(self.device)
+
+
+def check_named(phi: Tensor, images_per_row: Sequence[int]) -> None:
+    """Whether each row's last image is named. One before it may be without tokens.
+
+    Raises:
+        PhiError: a row has more images than its phi names: one of the two belongs to something else, or phi counts
+            from 0.
+    """
+    highest = phi.amax(1).tolist() if phi.shape[1] else [0] * len(phi)
+    for row, (most, count) in enumerate(zip(highest, images_per_row, strict=True)):
+        if count > most:
+            raise PhiError(
+                f"row {row} has {count} images, its highest phi is {most} (the first image is 1, 0 means none); if a "
+                "crop of the text left images that no token sees, drop them: media.named(phi)"
+            )
 
 
 def _check(phi: Tensor, counts: tuple[int, ...]) -> None:

@@ -60,7 +60,8 @@ class Resampler(nn.Module):
             [n, R, dim]
         """
         if not frames:
-            return self(features.new_zeros(1, 1, *features.shape[1:]))[:0]
+            # A blank one, so that everything has a gradient (the sum is 0; it leads back to an encoder that learns).
+            return self(features.new_zeros(1, 1, *features.shape[1:]) + features.sum())[:0]
         if len(set(frames)) == 1:
             return self(features.unflatten(0, (len(frames), frames[0])))
         parts = features.split(list(frames))

@@ -63,11 +63,24 @@ class VisionEncoder(nn.Module):
         return self
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Normalised pictures [F, 3, H, W] to features [F, S, D'], in the type of the encoder's weights."""
-        dtype = next(self.model.parameters()).dtype
+        """Normalised pictures [F, 3, H, W] to features [F, S, D'], in the type of the encoder's weights.
+
+        Raises:
+            ValueError: pictures of another size than `image_size`.
+        """
+        dtype, size = next(self.model.parameters()).dtype, self.image_size
+        if pixels.shape[1:] != (3, size, size):
+            raise ValueError(
+                f"pictures are {list(pixels.shape)}, must be [pictures, 3, {size}, {size}] for this encoder; "
+                "preprocess.Preprocess makes them so, or set vision.image_size"
+            )
+        learning = torch.is_grad_enabled() and not self.frozen
         if not len(pixels):
-            return pixels.new_zeros(0, self.positions, self.dim, dtype=dtype)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            if not learning:
+                return pixels.new_zeros(0, self.positions, self.dim, dtype=dtype)
+            # Every rank of a parallel run must have gradients, one without pictures too.
+            return self.features(self.model, pixels.new_zeros(1, *pixels.shape[1:], dtype=dtype))[:0]
+        with torch.set_grad_enabled(learning):
             return self.features(self.model, pixels.to(dtype))
 
     def _measure(self) -> tuple[int, int]:

@@ -184,6 +184,20 @@ def test_documents_cannot_be_packed_where_positions_are_not_given() -> None:
         flamingo(language_model("mpt"))(TOKENS, MEDIA, PHI, documents=torch.zeros_like(TOKENS))
 
 
+@pytest.mark.parametrize("window", [8, 9])
+def test_documents_are_not_packed_beyond_a_sliding_window(window: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FAMILIES, "mistral", WIDE | {"sliding_window": window})
+    model = flamingo(language_model("mistral")).eval()
+    one = torch.zeros_like(TOKENS)
+    with torch.no_grad():
+        plain = model(TOKENS, MEDIA, PHI).logits
+        if window < TOKENS.shape[1]:
+            with pytest.raises(ArchitectureError, match=r"sees 8 tokens back .* rows of at most 8"):
+                model(TOKENS, MEDIA, PHI, documents=one)
+        else:
+            assert (model(TOKENS, MEDIA, PHI, documents=one).logits - plain).abs().max() < 1e-5
+
+
 def test_the_row_of_eoc_is_its_own() -> None:
     model = flamingo(language_model("llama")).eval()
     tokens = TOKENS.clone()

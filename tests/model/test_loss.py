@@ -68,9 +68,28 @@ def test_a_frozen_head_has_no_gradient() -> None:
 
 def test_without_gradients_nothing_is_kept() -> None:
     hidden, head, labels, _ = case()
-    with torch.no_grad():
-        loss, _ = next_token_loss(hidden, labels, lambda x: x @ head.T, [head])
-    assert not loss.requires_grad
+    graphs = []
+
+    def logits(x: torch.Tensor) -> torch.Tensor:
+        out = x @ head.T
+        graphs.append(out.requires_grad)
+        return out
+
+    wanted, _ = next_token_loss(hidden, labels, logits, [head])
+    assert graphs == [True]
+    for mode in (torch.no_grad(), torch.inference_mode()):
+        graphs.clear()
+        with mode:
+            loss, _ = next_token_loss(hidden, labels, logits, [head])
+        assert not loss.requires_grad
+        assert graphs == [False]
+        assert torch.equal(loss, wanted)
+
+
+def test_labels_of_32_bits() -> None:
+    hidden, head, labels, _ = case()
+    wanted, _ = next_token_loss(hidden, labels, lambda x: x @ head.T, [head])
+    assert torch.equal(next_token_loss(hidden, labels.int(), lambda x: x @ head.T, [head])[0], wanted)
 
 
 def test_labels_of_another_shape() -> None:

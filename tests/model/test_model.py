@@ -1,7 +1,5 @@
 """The whole model: who sees whom (by gradient), what changes nothing, what learns."""
 
-import copy
-
 import pytest
 import torch
 from tiny_models import batch, open_gates, pictures, tiny, tiny_config
@@ -258,7 +256,6 @@ def gradients(model: Flamingo) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
 @pytest.mark.parametrize("frozen", [True, False])
 def test_checkpointing_gives_the_same_loss_and_gradients(frozen: bool) -> None:
     plain = tiny(language={"frozen": frozen}).train()
-    saved = copy.deepcopy(plain)
     saved = tiny(language={"frozen": frozen}).train()
     saved.checkpoint_activations()
     loss, wanted = gradients(plain)
@@ -299,13 +296,22 @@ def test_compiled_blocks_give_the_same_loss_and_gradients() -> None:
     ("change", "message"),
     [
         (lambda t, m, p: (t.float(), m, p), r"tokens are torch.float32 \[2, 12\], must be integers"),
-        (lambda t, m, p: (t[0], m, p), r"the images are of 2 rows, the tokens of 12"),
+        (lambda t, m, p: (t[0], m, p), r"tokens are torch.int64 \[12\], must be integers \[batch, tokens\]"),
         (lambda t, m, p: (t, m, p[:, :5]), r"phi is \[2, 5\], must be \[2, 12\] as the tokens"),
         (lambda t, m, p: (t, Media.images(m.pixels, (5,)), p), "the images are of 1 rows, the tokens of 2"),
         (lambda t, m, p: (t, Media.images(m.pixels, (2, 3)), p), "phi is 3 in row 0, which has 2 images"),
         (lambda t, m, p: (t, None, p), "phi is 3 in row 0, which has 0 images"),
         (lambda t, m, p: (t + 1000, m, p), r"token ids are 1\d+ to 1\d+, must be 0 to at most 300"),
         (lambda t, m, p: (t, torch.zeros(2, 3, 3, 32, 32), p), r"must be \[B, N, T, 3, H, W\]"),
+        (
+            lambda t, m, p: (t, Media.images(pictures(5, size=48), (3, 2)), p),
+            r"\[5, 3, 48, 48\], must be .*3, 32, 32\]",
+        ),
+        (lambda t, m, p: (t, list(m.pixels), p), "images are list, must be Media"),
+        (lambda t, m, p: (t, m, None), "phi is None, must be integers"),
+        (lambda t, m, p: (t[:0], None, p[:0]), r"tokens are \[0, 12\]: there is no token"),
+        (lambda t, m, p: (t[:0], torch.zeros(0, 2, 1, 3, 32, 32), p[:0]), r"tokens are \[0, 12\]: there is no token"),
+        (lambda t, m, p: (t[:, :0], m, p[:, :0]), r"tokens are \[2, 0\]: there is no token"),
     ],
 )
 def test_bad_input(change: object, message: str) -> None:
@@ -317,6 +323,7 @@ def test_bad_input(change: object, message: str) -> None:
     ("pixels", "frames", "rows", "message"),
     [
         (torch.zeros(2, 3, 0, 4), (1, 1), (2,), "a picture has no size"),
+        (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), (1, 1), (2,), "pixels are torch.uint8, must be floats"),
         (torch.zeros(2, 1, 4, 4), (1, 1), (2,), r"must be \[frames, 3, height, width\]"),
         (torch.zeros(3, 3, 4, 4), (1, 1), (2,), "sum to the 3 pictures"),
         (torch.zeros(2, 3, 4, 4), (2, 0), (2,), "must be at least 1 each"),
@@ -326,3 +333,74 @@ def test_bad_input(change: object, message: str) -> None:
 def test_bad_media(pixels: torch.Tensor, frames: tuple[int, ...], rows: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Media(pixels, frames, rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"labels": torch.zeros(2, 12)}, "labels are torch.float32, must be integers"),
+        ({"loss_weights": torch.zeros(12)}, r"loss_weights is \[12\], must be \[2, 12\] as the tokens"),
+        ({"visual": torch.zeros(3, 4, 48)}, r"visual is \[3, 4, 48\], must be \[5, R, 48\]"),
+        ({"visual": torch.zeros(5, 4, 40)}, r"visual is \[5, 4, 40\], must be \[5, R, 48\]"),
+    ],
+)
+def test_bad_arguments(arguments: dict[str, torch.Tensor], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        tiny()(*batch(), **arguments)
+
+
+def test_visual_tokens_that_were_kept_in_another_type() -> None:
+    model = tiny(language={"dtype": "bfloat16"})
+    tokens, media, phi = batch()
+    visual = model.encode(media)
+    with torch.no_grad():
+        assert torch.equal(model(tokens, media, phi, visual=visual.float()).logits, model(tokens, media, phi).logits)
+
+
+def test_training_refuses_more_images_than_phi_names_and_named_drops_them() -> None:
+    model = tiny()
+    tokens, media, phi = batch()
+    cut, labels = phi.clamp(max=2), tokens
+    with pytest.raises(PhiError, match=r"row 0 has 3 images, its highest phi is 2 .* media\.named"):
+        model(tokens, media, cut, labels=labels)
+    assert model(tokens, media, cut).logits is not None  # Of a prompt whose text is yet to come.
+    fewer = media.named(cut)
+    assert fewer.per_row == (2, 2)
+    padded = torch.zeros(2, 3, 1, 3, 32, 32)
+    padded[0, :, 0], padded[1, :2, 0] = media.pixels[:3], media.pixels[3:]
+    loss = model(tokens, fewer, cut, labels=labels).loss
+    assert (model(tokens, padded, cut, labels=labels).loss - loss).abs() < 1e-6
+
+
+def test_named_keeps_the_clips_of_the_images_it_keeps() -> None:
+    media = Media(torch.arange(7.0)[:, None, None, None].expand(-1, 3, 2, 2), (1, 2, 3, 1), (3, 1))
+    assert media.named(torch.tensor([[1, 3], [0, 1]])) is media
+    fewer = media.named(torch.tensor([[0, 2], [0, 1]]))
+    assert (fewer.frames, fewer.per_row, fewer.pixels[:, 0, 0, 0].tolist()) == ((1, 2, 1), (2, 1), [0.0, 1.0, 2.0, 6.0])
+    none = media.named(torch.zeros(2, 5, dtype=torch.int64))
+    assert (none.frames, none.per_row, list(none.pixels.shape)) == ((), (0, 0), [0, 3, 2, 2])
+    with pytest.raises(ValueError, match="phi has 1 rows, the images are of 2"):
+        media.named(torch.tensor([[1]]))
+    assert media.to("meta").pixels.device.type == "meta"
+
+
+def test_an_encoder_that_learns_has_gradients_without_pictures() -> None:
+    """As every rank of a parallel run must."""
+    model = tiny(vision={"frozen": False}).train()
+    tokens, _, phi = batch()
+    model(tokens, None, torch.zeros_like(phi), labels=tokens).loss.backward()
+    for name, parameter in model.trained().items():
+        assert parameter.grad is not None, name
+        if name.startswith("vision."):
+            assert torch.equal(parameter.grad, torch.zeros_like(parameter)), name
+
+
+def test_padding_is_not_judged() -> None:
+    """`labels=tokens` is what one writes: a batch then has the loss of its rows without their padding."""
+    model = tiny()
+    tokens, media, phi = batch()
+    alone = model(tokens, media, phi, labels=tokens).loss
+    padded, wider = (torch.nn.functional.pad(x, (0, 3)) for x in (tokens, phi))
+    mask = torch.nn.functional.pad(torch.ones(2, 12), (0, 3))
+    loss = model(padded, media, wider, attention_mask=mask, labels=padded).loss
+    assert (loss - alone).abs() < 1e-6
