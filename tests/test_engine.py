@@ -135,8 +135,16 @@ def test_the_engine_makes_beam_choose_the_buffer_without_a_timer() -> None:
 # --- worker processes ------------------------------------------------------------------------------------------------
 
 
-def describe_worker(folder: str, number: int) -> None:
-    """Leaves a file that says where it ran, with which options and with which buffers towards the runner."""
+def describe_worker(folder: str, number: int, workers: int) -> None:
+    """Leaves a file that says where it ran, with which options and with which buffers towards the runner.
+
+    It goes on only when as many processes as there are workers have begun a unit: one that is slow to start must not
+    find all the work done by another.
+    """
+    (Path(folder) / f"{os.getpid()}.begun").touch()
+    until = time.monotonic() + 60
+    while len(list(Path(folder).glob("*.begun"))) < workers and time.monotonic() < until:
+        time.sleep(0.01)
     buffers = [type(made).__name__ for made in gc.get_objects() if isinstance(made, data_plane.ClosableOutputStream)]
     facts = {"pid": os.getpid(), "options": os.environ.get("PIPELINE_OPTIONS", ""), "buffers": buffers}
     (Path(folder) / f"{number}.json").write_text(json.dumps(facts))
@@ -144,8 +152,8 @@ def describe_worker(folder: str, number: int) -> None:
 
 def test_units_run_in_other_processes_without_timers_and_with_our_options(tmp_path: Path) -> None:
     local = LocalEngine(2, ("--temp_location=gs://bucket/temp",))
-    run_units(describe_worker, [{"folder": str(tmp_path), "number": n} for n in range(8)], local)
-    found = [json.loads(path.read_text()) for path in tmp_path.iterdir()]
+    run_units(describe_worker, [{"folder": str(tmp_path), "number": n, "workers": 2} for n in range(8)], local)
+    found = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
     assert len(found) == 8
     assert os.getpid() not in {facts["pid"] for facts in found} and len({facts["pid"] for facts in found}) == 2
     assert all("gs://bucket/temp" in facts["options"] for facts in found), "workers that write to S3 or GCS need them"
@@ -154,7 +162,7 @@ def test_units_run_in_other_processes_without_timers_and_with_our_options(tmp_pa
 
 
 def test_one_unit_stays_in_this_process(tmp_path: Path) -> None:
-    run_units(describe_worker, [{"folder": str(tmp_path), "number": 1}], LocalEngine(2))
+    run_units(describe_worker, [{"folder": str(tmp_path), "number": 1, "workers": 1}], LocalEngine(2))
     assert json.loads((tmp_path / "1.json").read_text())["pid"] == os.getpid()
 
 
@@ -198,7 +206,7 @@ def test_workers_print_nothing_of_their_own(tmp_path: Path) -> None:
         "from pipelines.engine import LocalEngine\n"
         "from beam_testing import run_units\n"
         "from test_engine import describe_worker\n"
-        f"units = [dict(folder={str(tmp_path)!r}, number=n) for n in range(2)]\n"
+        f"units = [dict(folder={str(tmp_path)!r}, number=n, workers=2) for n in range(2)]\n"
         "if __name__ == '__main__':\n"
         "    run_units(describe_worker, units, LocalEngine(2))\n"
     )
