@@ -85,7 +85,7 @@ $(VENV)/.stamp-run: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.stamp-dev: pyproject.toml $(VENV)/.stamp-run
-	@$(BIN)/python -m pip install --quiet --quiet -e ".[safety,train]" --group dev
+	@$(BIN)/python -m pip install --quiet --quiet -e ".[safety,train,evaluate]" --group dev
 	@touch $@
 
 $(VENV)/.stamp-dataflow: pyproject.toml $(VENV)/.stamp-dev

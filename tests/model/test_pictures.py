@@ -3,14 +3,15 @@
 import io
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from loader_data import picture
-from PIL import Image
+from PIL import Image, ImageOps
 
-from flamingo_model.pictures import Change, Pictures, decode_picture, draw_change, mean_grey, pack, show
+from flamingo_model.pictures import Change, Pictures, decode_picture, draw_change, pack, show
 from flamingo_model.preprocess import MILD, AugmentConfig, Preprocess
 from schemas.rejection import Rejected
 
@@ -114,7 +115,8 @@ def test_the_frames_of_a_video_share_their_draw() -> None:
 
 
 def coloured(change: Change, *pixels: tuple[float, float, float], grey: float = 0.5) -> list[list[float]]:
-    matrix = change.matrix(grey)
+    plain, of_grey = change.matrices()
+    matrix = plain + of_grey * grey
     return [(matrix[:, :3] @ torch.tensor(pixel) + matrix[:, 3]).tolist() for pixel in pixels]
 
 
@@ -141,10 +143,54 @@ def test_strengths_are_limits() -> None:
     assert max(abs(draw.hue) for draw in draws) <= MILD.hue
 
 
-def test_mean_grey() -> None:
-    pixels = torch.from_numpy(np.array(noise(64, 64))).permute(2, 0, 1)
-    assert mean_grey(pixels) == pytest.approx(np.asarray(noise(64, 64).convert("L")).mean() / 255, abs=0.02)
-    assert mean_grey(torch.full((3, 1, 1), 51, dtype=torch.uint8)) == pytest.approx(0.2)
+def test_contrast_is_around_the_mean_grey_of_each_picture_and_not_of_its_padding() -> None:
+    files = [png(noise(64, 64)), png(Image.new("RGB", (64, 16), (200, 100, 50)))]
+    half = replace(PLAIN, contrast=0.5).matrices()
+    made = packed(*files, size=64)
+    changed = replace(made, colours=torch.stack([half, half])).media((0, 0, 0), (1, 1, 1)).pixels
+    for plain, pixels, size in zip(made.media((0, 0, 0), (1, 1, 1)).pixels, changed, (64, 16), strict=True):
+        inside = slice((64 - size) // 2, (64 + size) // 2)
+        picture = plain[:, inside]
+        grey = (picture.mean((1, 2)) * torch.tensor([0.299, 0.587, 0.114])).sum()
+        assert torch.allclose(pixels[:, inside], 0.5 * picture + 0.5 * grey, atol=1e-5)
+
+
+# --- kinds of JPEG ---
+
+
+def jpeg(image: Image.Image, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=90, **options)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"comment": b"Exif and no more"}])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_jpeg_has_the_pixels_that_pillow_gives_it(mode: str, options: dict[str, Any]) -> None:
+    data = jpeg(noise(37, 32).convert(mode), **options)
+    decoded = decode_picture(data, 37)
+    expected = np.array(Image.open(io.BytesIO(data)).convert("RGB"))
+    assert isinstance(decoded, torch.Tensor) and np.array_equal(decoded.permute(1, 2, 0).numpy(), expected)
+
+
+def test_a_jpeg_is_turned_as_its_exif_says() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = jpeg(noise(40, 20), exif=exif)
+    decoded = decode_picture(data, 40)
+    assert isinstance(decoded, torch.Tensor) and decoded.shape == (3, 40, 20)
+    expected = np.array(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+    assert np.array_equal(decoded.permute(1, 2, 0).numpy(), expected)
+
+
+@pytest.mark.parametrize("side", [100, 113, 160, 450, 899, 900])
+def test_a_large_jpeg_is_scaled_down_to_what_it_would_be_without_a_short_cut(side: int) -> None:
+    image = noise(9, 6).resize((900, 600), Image.Resampling.BICUBIC)
+    decoded = decode_picture(jpeg(image), side)
+    assert isinstance(decoded, torch.Tensor) and decoded.shape == (3, round(side * 2 / 3), side)
+    whole = image.resize((side, round(side * 2 / 3)), Image.Resampling.BICUBIC)
+    difference = np.abs(decoded.permute(1, 2, 0).numpy().astype(int) - np.array(whole).astype(int))
+    assert difference.mean() < 2
 
 
 # --- what cannot be shown ---
