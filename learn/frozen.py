@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, MobileNetV2Config, MobileNetV2ForImageClassification
+from transformers.utils import logging
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 """Of ImageNet's pictures, with which torchvision's weights were trained."""
@@ -12,6 +13,8 @@ MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 def convert_language_model(package: Path, into: Path) -> None:
     """SmolLM2's GGUF file (4 bits for each weight) as bfloat16, with its tokenizer."""
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     (file,) = package.rglob("*.gguf")
     tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
     model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.bfloat16)

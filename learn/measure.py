@@ -12,22 +12,27 @@ import torch
 from torch import Tensor
 
 from flamingo_model.batch import Batch
+from flamingo_model.cross_attention import GatedCrossAttention
+from flamingo_model.loss import IGNORED
 from flamingo_model.media import Media
 from flamingo_model.model import Flamingo
 
 WAYS = 8
-"""Pictures of a choice, the right one among them."""
+"""Of a choice, the right one among them."""
+ROWS = 16
+"""That go through the model at once."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Of texts whose likelihood was taken under several pictures."""
+    """Of texts whose likelihood was taken under several pictures, or of pictures under which that of several texts
+    was."""
 
     count: int
     right: float
-    """Share of texts that their own picture makes strictly the likeliest; chance is 1 / W."""
+    """Share in which the right one is strictly the likeliest; chance is 1 / W."""
     own: float
-    """Mean negative log-likelihood of a token of text under its own picture, nats."""
+    """Mean negative log-likelihood of a token of a text under its own picture, nats."""
     other: float
     """The same under the others."""
 
@@ -55,48 +60,65 @@ class Shown:
     """[images of all rows, R, dim]"""
     places: tuple[tuple[int, ...], ...]
     """Of each row's images in `visual`."""
-    texts: tuple[str, ...]
-    """What is judged, to know equal ones."""
+    offered: tuple[tuple[int, ...], ...]
+    """Which of these are the wrong ones of other rows' choices."""
 
 
 @torch.no_grad()
 def show(model: Flamingo, batches: Iterable[Batch]) -> Shown:
-    """All rows of some batches of one length."""
-    parts, visual, places, texts, count = [], [], [], [], 0
+    """All rows with pictures of some batches of one length."""
+    rows, visual, places, count = [], [], [], 0
     for batch in batches:
         if batch.pictures is None:
             continue
         media = batch.pictures.media(model.vision.mean, model.vision.std)
         visual.append(model.encode(media))
         for row, images in enumerate(media.per_row):
-            parts.append([value[row] for value in (batch.tokens, batch.phi, batch.labels, batch.attention_mask)])
-            places.append(tuple(range(count, count + images)))
-            texts.append(str(batch.labels[row].tolist()))
+            if images:
+                rows.append([value[row] for value in (batch.tokens, batch.phi, batch.labels, batch.attention_mask)])
+                places.append(tuple(range(count, count + images)))
             count += images
-    columns = [torch.stack(column) for column in zip(*parts, strict=True)]
-    return Shown(*columns, torch.cat(visual), tuple(places), tuple(texts))
+    columns = [torch.stack(column) for column in zip(*rows, strict=True)]
+    return Shown(*columns, torch.cat(visual), tuple(places), tuple(places))
 
 
-def choose(model: Flamingo, shown: Shown, rows: Sequence[tuple[int, int]], seed: int, batch_size: int) -> Choice:
-    """Replaces one image of a row by each of W - 1 others and asks which makes its text the likeliest.
+def choose_picture(model: Flamingo, shown: Shown, texts: Sequence[tuple[int, int]], seed: int) -> Choice:
+    """Which of W pictures makes a text the likeliest: its own, or one of those of other rows with another text?
 
     Args:
         model: in evaluation.
         shown: from `show`.
-        rows: (row, number of the image from 1): the tokens whose phi is that number are judged.
-        seed: of the choice of the other images, which are of rows with another text.
-        batch_size: choices taken at once.
+        texts: (row, number of the image from 1): the tokens whose phi is that number are judged, and the image is
+            replaced.
+        seed: of the choice of the wrong ones.
     """
     rng = Random(seed)
-    losses = []
-    for begin in range(0, len(rows), batch_size):
-        part = rows[begin : begin + batch_size]
-        candidates = torch.tensor([_candidates(shown, row, image, rng) for row, image in part])
-        losses.append(torch.stack([_loss(model, shown, part, column) for column in candidates.T], 1))
-    each = torch.cat(losses)
-    own, others = each[:, 0], each[:, 1:]
-    right = (own[:, None] < others).all(1).double().mean().item()
-    return Choice(len(rows), right, own.mean().item(), others.mean().item())
+    judged = _judged(shown)
+    ways = []
+    for row, image in texts:
+        others = [
+            place
+            for other, places in enumerate(shown.offered)
+            if judged[other] != judged[row]
+            for place in places
+            if place not in shown.places[row]
+        ]
+        ways.append([shown.places[row][image - 1], *rng.sample(others, WAYS - 1)])
+    columns = [_losses(model, shown, texts, column) for column in zip(*ways, strict=True)]
+    return _choice(torch.stack(columns, 1))
+
+
+def choose_text(model: Flamingo, shown: Shown, seed: int) -> Choice:
+    """Which of W texts does a picture make the likeliest, by the mean over their tokens? Of rows with one image."""
+    rng = Random(seed)
+    judged = _judged(shown)
+    ways = []
+    for row, own in enumerate(judged):
+        others = [other for other, text in enumerate(judged) if text != own]
+        ways.append([row, *rng.sample(others, WAYS - 1)])
+    pictures = [places[0] for places in shown.places]
+    columns = [_losses(model, shown, [(text, 1) for text in column], pictures) for column in zip(*ways, strict=True)]
+    return _choice(torch.stack(columns, 1))
 
 
 def segments(shown: Shown, least: int, most: int, seed: int) -> list[tuple[int, int]]:
@@ -104,10 +126,9 @@ def segments(shown: Shown, least: int, most: int, seed: int) -> list[tuple[int, 
     `most`, drawn at random."""
     found = []
     for row, images in enumerate(shown.places):
-        if len(images) < 2:
-            continue
-        judged = shown.phi[row].masked_fill(shown.labels[row] < 0, 0)
-        found += [(row, image) for image in range(1, len(images) + 1) if int((judged == image).sum()) >= least]
+        judged = shown.phi[row].masked_fill(shown.labels[row] == IGNORED, 0)
+        numbers = range(1, len(images) + 1) if len(images) > 1 else ()
+        found += [(row, image) for image in numbers if int((judged == image).sum()) >= least]
     return sorted(Random(seed).sample(found, min(most, len(found))))
 
 
@@ -124,53 +145,99 @@ def shuffled(shown: Shown, seed: int) -> Shown:
     return replace(shown, places=tuple(places))
 
 
+def with_shots(shown: Shown, support: Shown, shots: int, seed: int) -> Shown:
+    """Before each row with one image those of so many others, whose texts are not judged.
+
+    Args:
+        shown, support: rows `<BOS><image>text<EOC><EOS>`; a prompt has one `<BOS>`, and `<EOS>` at its end.
+    """
+    rng = Random(seed)
+    rows = []
+    for row in range(len(shown.tokens)):
+        examples = rng.sample(range(len(support.tokens)), shots)
+        parts = [(support, example, support.visual) for example in examples] + [(shown, row, shown.visual)]
+        tokens = [source.tokens[at][source.attention_mask[at] > 0] for source, at, _ in parts]
+        cut = [ids[(place > 0) : len(ids) - (place < shots)] for place, ids in enumerate(tokens)]
+        phi = [torch.full_like(ids, place) for place, ids in enumerate(cut, 1)]
+        own = shown.labels[row][shown.attention_mask[row] > 0][(shots > 0) :]
+        labels = torch.cat([torch.full((sum(map(len, cut[:-1])),), IGNORED), own])
+        rows.append((torch.cat(cut), torch.cat(phi), labels, examples))
+    length = max(len(tokens) for tokens, _, _, _ in rows)
+
+    def padded(values: Iterable[Tensor], fill: int) -> Tensor:
+        return torch.stack([torch.nn.functional.pad(each, (0, length - len(each)), value=fill) for each in values])
+
+    offset = len(shown.visual)
+    return Shown(
+        padded((tokens for tokens, _, _, _ in rows), 0),
+        padded((phi for _, phi, _, _ in rows), shots + 1),
+        padded((labels for _, _, labels, _ in rows), IGNORED),
+        padded((torch.ones_like(tokens) for tokens, _, _, _ in rows), 0),
+        torch.cat([shown.visual, support.visual]),
+        tuple(
+            (*(offset + support.places[example][0] for example in examples), shown.places[row][0])
+            for row, (_, _, _, examples) in enumerate(rows)
+        ),
+        shown.offered,
+    )
+
+
 @contextmanager
 def seeing_all(model: Flamingo) -> Iterator[None]:
     """The trained model with every text seeing all images before it too, as the paper's ablation of phi."""
-    layers = [layer.attention for layer in model.cross_attention.values()]
-    before = [layer.all_previous for layer in layers]
+    layers = [layer.attention for layer in model.cross_attention.values() if isinstance(layer, GatedCrossAttention)]
+    for layer in layers:
+        layer.all_previous = True
     try:
-        for layer in layers:
-            layer.all_previous = True
         yield
     finally:
-        for layer, value in zip(layers, before, strict=True):
-            layer.all_previous = value
+        for layer in layers:
+            layer.all_previous = False
 
 
-def _candidates(shown: Shown, row: int, image: int, rng: Random) -> list[int]:
-    """The image of that row and W - 1 of other rows, by their places in `visual`."""
-    others = [
-        place
-        for other, places in enumerate(shown.places)
-        if other != row and shown.texts[other] != shown.texts[row]
-        for place in places
-    ]
-    return [shown.places[row][image - 1], *rng.sample(others, WAYS - 1)]
+def _judged(shown: Shown) -> list[tuple[int, ...]]:
+    """The ids that are judged, to know equal texts."""
+    return [tuple(labels[labels != IGNORED].tolist()) for labels in shown.labels]
+
+
+def _choice(losses: Tensor) -> Choice:
+    """Of [n, W], the right one first."""
+    own, others = losses[:, 0], losses[:, 1:]
+    right = (own[:, None] < others).all(1).double().mean().item()
+    return Choice(len(losses), right, own.mean().item(), others.mean().item())
+
+
+def _losses(model: Flamingo, shown: Shown, texts: Sequence[tuple[int, int]], pictures: Sequence[int]) -> Tensor:
+    """Mean loss [n] of the tokens of each text that see its image, in whose place stands a picture of `visual`."""
+    # Those of like length together, so that little is padding.
+    order = sorted(range(len(texts)), key=lambda place: int(shown.attention_mask[texts[place][0]].sum()))
+    losses = torch.empty(len(texts), dtype=torch.float64)
+    for begin in range(0, len(order), ROWS):
+        part = order[begin : begin + ROWS]
+        losses[part] = _batch(model, shown, [texts[place] for place in part], [pictures[place] for place in part])
+    return losses
 
 
 @torch.no_grad()
-def _loss(model: Flamingo, shown: Shown, rows: Sequence[tuple[int, int]], column: Tensor) -> Tensor:
-    """Mean loss [B] of the tokens that see the image, which `column` [B] replaces."""
-    index = torch.tensor([row for row, _ in rows])
+def _batch(model: Flamingo, shown: Shown, texts: Sequence[tuple[int, int]], pictures: Sequence[int]) -> Tensor:
+    index = torch.tensor([row for row, _ in texts])
     places = []
-    for (row, image), candidate in zip(rows, column.tolist(), strict=True):
+    for (row, image), picture in zip(texts, pictures, strict=True):
         own = list(shown.places[row])
-        own[image - 1] = candidate
+        own[image - 1] = picture
         places.append(own)
     flat = [place for own in places for place in own]
     phi, mask = shown.phi[index], shown.attention_mask[index]
-    numbers = torch.tensor([image for _, image in rows])
-    labels = shown.labels[index].where(phi == numbers[:, None], -100)
+    numbers = torch.tensor([image for _, image in texts])
+    labels = shown.labels[index].where(phi == numbers[:, None], IGNORED)
     length = int(mask.sum(1).max())
-    media = Media.images(torch.zeros(len(flat), 3, 1, 1), tuple(map(len, places)))
     out = model(
         shown.tokens[index, :length],
-        media,
+        Media.images(torch.zeros(len(flat), 3, 1, 1), tuple(map(len, places))),
         phi[:, :length],
         attention_mask=mask[:, :length],
         labels=labels[:, :length],
         visual=shown.visual[flat],
     )
     assert out.token_losses is not None
-    return out.token_losses.sum(1) / (labels >= 0).sum(1).clamp(min=1)
+    return out.token_losses.double().sum(1) / (labels != IGNORED).sum(1).clamp(min=1)
