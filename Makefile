@@ -105,5 +105,5 @@ $(VENV)-peers/.stamp: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m venv $(VENV)-peers
 	@$(VENV)-peers/bin/python -m pip install --quiet --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	@$(VENV)-peers/bin/python -m pip install --quiet --quiet -e ".[train]" --group dev einops einops-exts open_clip_torch pandas
-	@$(VENV)-peers/bin/python -m pip install --quiet --quiet --no-deps open_flamingo==2.0.1 flamingo-pytorch==0.1.2 webdataset==0.2.86
+	@$(VENV)-peers/bin/python -m pip install --quiet --quiet --no-deps open_flamingo==2.0.1 flamingo-pytorch==0.1.2 pycocoevalcap==1.2 webdataset==0.2.86
 	@touch $@

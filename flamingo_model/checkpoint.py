@@ -40,23 +40,26 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be read, or is of another model: the message names the tensor or field and the cure."""
 
 
-def save_pretrained(model: Any, folder: str | Path) -> None:
+def save_pretrained(model: Any, folder: str | Path, *, write: bool = True) -> None:
     """Write a Flamingo model as a checkpoint; files that are there are replaced whole, `config.json` last.
 
     Args:
-        model: a `Flamingo`.
+        model: a `Flamingo`; if it is sharded over ranks (FSDP2), all of them must call this.
         folder: made if it is not there.
+        write: False on all ranks but one.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     config = to_plain(model.config)
-    trained, frozen = _kept(model)
+    trained, frozen = (gathered(tensors, keep=write) for tensors in _kept(model))
+    parts = {name: _describe(model, name) for name in PARTS}
+    if not write:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
     _write_tensors(folder / WEIGHTS, trained, config)
     if frozen:
         _write_tensors(folder / FROZEN, frozen, config)
     else:
         (folder / FROZEN).unlink(missing_ok=True)
-    parts = {name: _describe(model, name) for name in PARTS}
     text = json.dumps({"format": FORMAT, "config": config, "parts": parts}, indent=2, ensure_ascii=False)
     _replace(folder / CONFIG, lambda path: path.write_text(text + "\n", encoding="utf-8"))
 
@@ -90,6 +93,9 @@ def from_pretrained(build: Callable[..., M], folder: str | Path, vision: Any = N
 def load_weights(model: Any, folder: str | Path) -> None:
     """Put a checkpoint's weights into a model that exists, e.g. to go on training.
 
+    A part that was frozen then and is not any more (fine-tuning) keeps the weights that the model has: those beside
+    which the checkpoint was trained, or it is an error.
+
     Raises:
         CheckpointError: as `from_pretrained`; or the resampler or the cross-attention is of another configuration. The
             model is then as it was.
@@ -109,12 +115,15 @@ def load_weights(model: Any, folder: str | Path) -> None:
         )
     trained, frozen = _kept(model)
     required = set(trained)
-    if frozen:
+    if frozen or (folder / FROZEN).is_file():
         missing = f"{folder}: the frozen parts have random weights (pretrained = false) that the folder does not hold"
         more, _ = _read_tensors(folder / FROZEN, missing)
         prefixes = tuple(PARTS[name] for name in PARTS if name not in model.given)
         weights |= {name: tensor for name, tensor in more.items() if name.startswith(prefixes)}
         required |= set(frozen)
+    for name, prefix in PARTS.items():
+        if saved["parts"][name]["frozen"] and not any(key.startswith(prefix) for key in weights):
+            required = {key for key in required if not key.startswith(prefix)}
     changed = differences(config, own, ("vision", "language"))
     check_tensors(model, weights, required, str(folder), f"differs: {changed}" if changed else "")
     for name in PARTS:
@@ -170,6 +179,31 @@ def put_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
         own[name].copy_(tensor)
 
 
+def gathered(tensors: Mapping[str, Tensor], *, keep: bool = True) -> dict[str, Tensor]:
+    """Whole tensors on the CPU; of sharded ones (DTensor) one after the other, all ranks together.
+
+    Args:
+        keep: False on ranks that only help: nothing is given.
+    """
+    found = {}
+    for name, tensor in tensors.items():
+        complete = whole(tensor)
+        if keep:
+            found[name] = complete.cpu().contiguous()
+    return found
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A sharded tensor (DTensor) put together, which all ranks must do; any other as it is. Without gradient."""
+    own: Any = tensor.detach()
+    return own.full_tensor() if is_sharded(tensor) else own
+
+
+def is_sharded(tensor: Tensor) -> bool:
+    """By what it can do: to import DTensor takes seconds."""
+    return hasattr(tensor, "full_tensor")
+
+
 def refuse_pickle(path: Path) -> None:
     """Raises:
     CheckpointError: the file is one that only unpickling could read.
@@ -220,7 +254,7 @@ def _fingerprint(module: nn.Module) -> dict[str, Any]:
     shapes = hashlib.sha256(json.dumps([list(p.shape) for p in parameters]).encode()).hexdigest()
     matrices = [p for p in parameters if p.dim() > 1 and not p.is_meta]
     taken = matrices[:: max(1, len(matrices) // SAMPLED)][:SAMPLED]
-    values = [float(p.detach().flatten()[p.numel() // 2]) for p in taken]
+    values = [float(whole(p).flatten()[p.numel() // 2]) for p in taken]
     return {"parameters": sum(p.numel() for p in parameters), "shapes": shapes, "values": values}
 
 
@@ -286,9 +320,8 @@ def _read_tensors(path: Path, missing: str = "") -> tuple[dict[str, Tensor], dic
 
 
 def _write_tensors(path: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {"format": "pt", "flamingo": json.dumps(config)}
-    _replace(path, lambda part: save_file(plain, part, metadata))
+    _replace(path, lambda part: save_file(dict(tensors), part, metadata))
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:

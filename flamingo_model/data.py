@@ -266,6 +266,7 @@ class _Batches(IterableDataset):
         worker, workers = (info.id, info.num_workers) if info is not None else (0, 1)
         if info is not None:  # the workers are the threads: none of their own for the tokenizer
             os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+            os.setpgrp()  # Ctrl-C, and torchrun's SIGTERM to a whole group, are for the process that trains
         streams = self.config.streams
         # Batch i of the run is of stream i mod streams, whichever worker makes it.
         turns = [(self.first + worker + turn * workers) % streams for turn in range(streams // workers)]

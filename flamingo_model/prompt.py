@@ -23,10 +23,17 @@ from flamingo_model.preprocess import Preprocess
 from flamingo_model.tokens import chunk_ids
 from schemas.markup import END_OF_CHUNK
 
+
+class End:
+    """Of a text that no picture follows: see `END`."""
+
+
+END = End()
+"""A part that ends a text with `<EOC>`, where the next part is text again: examples without their pictures."""
 Picture = Image.Image | Path | Tensor
 """A picture, a file of one, or pixels [3, H, W] (of a video [T, 3, H, W]) that are normalised already."""
-Part = str | Picture | Sequence[Image.Image | Path]
-"""Text, a picture, or the frames of a video."""
+Part = str | Picture | Sequence[Image.Image | Path] | End
+"""Text, a picture, the frames of a video, or `END`."""
 
 
 @dataclass(frozen=True)
@@ -126,11 +133,11 @@ def _row(
     clips: list[Tensor] = []
     if max(ids, default=0) >= eoc_id:
         raise ValueError(f"<BOS> is id {ids[0]}, the language model's are below {eoc_id}; is the tokenizer its own?")
-    text, begun = "", False
+    text, begun, marked = "", False, False
 
     def close() -> None:
         # From one <EOC> to the next all tokens see the same, so mark and text are one string to the tokenizer.
-        ((new, _),) = chunk_ids([text], tokenizer, eoc_id, images=[bool(clips)])
+        ((new, _),) = chunk_ids([text], tokenizer, eoc_id, images=[marked])
         ids.extend(new)
         phi.extend([len(clips)] * len(new))
 
@@ -142,8 +149,10 @@ def _row(
         if begun:
             ids.append(eoc_id)
             phi.append(len(clips))
-        clips.append(_clip(part, preprocess))
-        text, begun = "", True
+        text, begun, marked = "", False, False
+        if not isinstance(part, End):
+            clips.append(_clip(part, preprocess))
+            begun = marked = True
     close()
     return ids, phi, clips
 

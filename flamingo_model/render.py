@@ -1,6 +1,7 @@
 """A batch as a person wants to see it: its text, coloured by the image that each part of it sees."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -13,6 +14,18 @@ COLOURS = (36, 33, 32, 35, 34)
 PLAIN, FAINT = "\x1b[0m", "\x1b[2m"
 
 
+@dataclass(frozen=True)
+class Part:
+    """A stretch of a row's text of which all tokens see one image, and all or none are judged."""
+
+    image: int
+    """Number in its row, from 1; 0: none."""
+    judged: bool
+    begins: bool
+    """The part before it saw another image."""
+    text: str
+
+
 def batch_text(batch: Batch, tokenizer: Any, eoc_id: int, *, colour: bool) -> str:
     """The rows of a batch.
 
@@ -22,22 +35,38 @@ def batch_text(batch: Batch, tokenizer: Any, eoc_id: int, *, colour: bool) -> st
     return "\n\n".join("\n".join(_row(batch, row, tokenizer, eoc_id, colour)) for row in range(len(batch.tokens)))
 
 
-def _row(batch: Batch, row: int, tokenizer: Any, eoc_id: int, colour: bool) -> Iterator[str]:
+def headline(batch: Batch, row: int) -> str:
+    """Which documents a row is of, and of how many tokens."""
     keys = ", ".join(batch.keys[row]) or "(no sample)"
-    used = int(batch.attention_mask[row].sum()) if batch.keys[row] else 0
     judged = int((batch.labels[row] != IGNORED).sum())
-    yield f"row {row}: {keys}: {used} tokens of {batch.tokens.shape[1]}, {judged} judged"
-    yield from _pictures(batch, row)
+    return f"row {row}: {keys}: {_used(batch, row)} tokens of {batch.tokens.shape[1]}, {judged} judged"
+
+
+def parts(batch: Batch, row: int, tokenizer: Any, eoc_id: int) -> Iterator[Part]:
+    """The text of a row, with its marks and special tokens."""
+    used = _used(batch, row)
     tokens, phi, labels = (value[row, :used].tolist() for value in (batch.tokens, batch.phi, batch.labels))
     kinds = [(image, label != IGNORED) for image, label in zip(phi, labels, strict=True)]
-    text, place, last = "", 0, None
-    for (image, is_judged), run in groupby(kinds):
+    place, last = 0, None
+    for (image, judged), run in groupby(kinds):
         length = len(list(run))
-        part = _decoded(tokens[place : place + length], tokenizer, eoc_id)
-        number = "" if image == last else f"[{image}]"
-        codes = (f"\x1b[{COLOURS[(image - 1) % len(COLOURS)]}m" if image else "") + ("" if is_judged else FAINT)
-        text += f"{codes}{number}{part}{PLAIN}" if colour and codes else number + part
+        yield Part(image, judged, image != last, _decoded(tokens[place : place + length], tokenizer, eoc_id))
         place, last = place + length, image
+
+
+def _used(batch: Batch, row: int) -> int:
+    return int(batch.attention_mask[row].sum()) if batch.keys[row] else 0
+
+
+def _row(batch: Batch, row: int, tokenizer: Any, eoc_id: int, colour: bool) -> Iterator[str]:
+    yield headline(batch, row)
+    yield from _pictures(batch, row)
+    text = ""
+    for part in parts(batch, row, tokenizer, eoc_id):
+        number = f"[{part.image}]" if part.begins else ""
+        own = f"\x1b[{COLOURS[(part.image - 1) % len(COLOURS)]}m" if part.image else ""
+        codes = own + ("" if part.judged else FAINT)
+        text += f"{codes}{number}{part.text}{PLAIN}" if colour and codes else number + part.text
     yield text
 
 

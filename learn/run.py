@@ -138,7 +138,7 @@ def measures(runs: dict[str, Path], splits: dict[str, Split]) -> dict[str, Any]:
     with measure.seeing_all(model):
         found["pages, all images attended"] = plain(measure.choose_picture(model, pages, texts, seed=0))
     found["gates"] = [
-        [float(torch.tanh(gate).abs()) for name, gate in layer.named_parameters() if name.endswith("alpha")]
+        [float(torch.tanh(gate.detach()).abs()) for name, gate in layer.named_parameters() if name.endswith("alpha")]
         for layer in model.cross_attention.values()
     ]
     say("the same model trained without pictures")

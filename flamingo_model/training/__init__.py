@@ -1,0 +1,1 @@
+"""Training: any number of data sets in one mixture, checkpoints that resume to the bit, `flamingo train`."""
