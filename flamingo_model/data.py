@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from random import Random
 from typing import Any, Literal
 
 import torch
@@ -26,12 +27,15 @@ from flamingo_model.batch import Batch, Example, collate
 from flamingo_model.formats import read_sample
 from flamingo_model.pictures import show
 from flamingo_model.preprocess import AugmentConfig
-from flamingo_model.samples import SampleConfig, training_sample
+from flamingo_model.samples import Sample, SampleConfig, training_sample
 from flamingo_model.shards import LoaderError
 from flamingo_model.stream import Item, SampleStream, StreamState, sample_rng, state_from_plain, state_to_plain
+from schemas.document import Document
 from schemas.rejection import Rejected
 
 log = logging.getLogger(__name__)
+MakeSample = Callable[[Document, SampleConfig, Any, int, Random], Sample | Rejected]
+"""`training_sample`, or what takes its place."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +94,7 @@ class Recipe:
     image_size: int
     augment: AugmentConfig | None
     seed: int
+    sample: MakeSample
 
     def example(self, item: Item) -> tuple[Example | Rejected, Mapping[str, int]]:
         """The example, or why there is none; and what was left out of it, by reason."""
@@ -97,7 +102,7 @@ class Recipe:
         if isinstance(read, Rejected):
             return read, {}
         rng = sample_rng(self.seed, item.place.epoch, item.raw.key)
-        made = training_sample(read.sample.document, self.samples, self.tokenizer, self.eoc_id, rng)
+        made = self.sample(read.sample.document, self.samples, self.tokenizer, self.eoc_id, rng)
         if isinstance(made, Rejected):
             return made, {}
         shown = show(made.pictures, read.sample.members, self.image_size, self.augment, rng)
@@ -129,6 +134,7 @@ class Loader:
             the same time (`any_rank`), so that all ranks take as many steps; a rank that has no more gives empty rows.
         pin_memory: give batches in memory that a GPU copies from on its own.
         state: what `state()` gave, to go on from.
+        sample: from a document to its tokens and pictures; contrastive training has its own.
 
     Raises:
         LoaderError: no shards, or a state of another loader.
@@ -149,6 +155,7 @@ class Loader:
         any_left: Callable[[bool], bool] | None = None,
         pin_memory: bool = False,
         state: Mapping[str, Any] | None = None,
+        sample: MakeSample = training_sample,
     ) -> None:
         if not shards:
             raise LoaderError("there is no shard")
@@ -164,6 +171,7 @@ class Loader:
             image_size=image_size,
             augment=augment,
             seed=config.seed,
+            sample=sample,
         )
         self._rank, self._ranks, self._any_left, self._pin = rank, ranks, any_left, pin_memory
         self._taken = 0

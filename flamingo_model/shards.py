@@ -21,7 +21,7 @@ BLOCK = 512
 """Bytes of a block of a tar file; an archive ends with two that are empty."""
 
 
-class LoaderError(RuntimeError):
+class LoaderError(OSError):
     """Nothing can be loaded: the message names the shards and the reasons."""
 
 

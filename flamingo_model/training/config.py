@@ -6,7 +6,7 @@
 """
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from importlib import resources
@@ -18,6 +18,7 @@ from flamingo_model.preprocess import AugmentConfig
 from flamingo_model.samples import CLIPS, PAGES, PAIRS, SampleConfig
 from schemas.strict import StrictError, from_plain, to_plain
 
+PACKAGE = "flamingo_model.training"
 KINDS = {"pages": PAGES, "pairs": PAIRS, "clips": CLIPS}
 FREE = (
     "run.save_every",
@@ -269,21 +270,31 @@ def load_train_config(name: str | Path, changes: Sequence[str] = ()) -> TrainCon
     Raises:
         ConfigError: no such file, not TOML, unknown or missing fields, values that do not fit.
     """
-    tables = _read(name, ())
-    for change in changes:
-        _set(tables, change)
     try:
-        return from_plain(TrainConfig, tables, str(name))
+        return from_plain(TrainConfig, read_tables(name, changes), str(name))
     except StrictError as error:
         raise ConfigError(str(error)) from error
 
 
+def read_tables(name: str | Path, changes: Sequence[str], package: str = PACKAGE) -> dict[str, Any]:
+    """The plain tables of a configuration with its changes; `package` has the shipped ones."""
+    tables = _read(name, (), _files(package))
+    for change in changes:
+        _set(tables, change)
+    return tables
+
+
 def differences(saved: Mapping[str, Any], own: TrainConfig) -> list[str]:
     """What differs from a run's plain configuration and would change its outcome, one text for each field."""
-    then, now = _flat(saved), _flat(to_plain(own))
     free = set(FREE) | {f"data.{table.name}.shards" for table in own.data}
     if own.optimiser.schedule == "constant":
         free.add("run.steps")
+    return differing(saved, to_plain(own), free)
+
+
+def differing(saved: Mapping[str, Any], own: Mapping[str, Any], free: Collection[str]) -> list[str]:
+    """What differs between two plain configurations, but for the fields `free`, one text for each."""
+    then, now = _flat(saved), _flat(own)
     missing = object()
     return [
         f"{key} was {_shown(then, key)}, is {_shown(now, key)}"
@@ -350,12 +361,12 @@ def _value(text: str) -> Any:
         return text.strip()
 
 
-def _files() -> list[Any]:
-    return list((resources.files("flamingo_model.training") / "configs").iterdir())
+def _files(package: str = PACKAGE) -> list[Any]:
+    return list((resources.files(package) / "configs").iterdir())
 
 
-def _read(name: str | Path, seen: tuple[str, ...]) -> dict[str, Any]:
-    own = {path.name.removesuffix(".toml"): path for path in _files()}
+def _read(name: str | Path, seen: tuple[str, ...], files: Sequence[Any]) -> dict[str, Any]:
+    own = {path.name.removesuffix(".toml"): path for path in files}
     is_own = str(name) in own
     where = str(name) if is_own else str(Path(name).resolve())
     if where in seen:
@@ -376,7 +387,7 @@ def _read(name: str | Path, seen: tuple[str, ...]) -> dict[str, Any]:
         raise ConfigError(f"{name}: extends is {parent!r}, must be the name of a configuration or a file")
     if parent not in own and not is_own:
         parent = str(Path(name).parent / parent)
-    base = _read(parent, (*seen, where))
+    base = _read(parent, (*seen, where), files)
     for table, fields in tables.items():
         both = isinstance(fields, dict) and isinstance(base.get(table), dict)
         base[table] = base[table] | fields if both else fields

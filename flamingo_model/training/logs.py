@@ -91,10 +91,18 @@ class Logs:
         step: updates that are done: what the files say of later ones, from before an interruption, is taken out.
         tensorboard: write event files, if the package is there.
         say: prints a line.
+        line: makes it; None: `as_line`.
     """
 
-    def __init__(self, run: Path, step: int, tensorboard: bool, say: Callable[[str], None]) -> None:
-        self.path, self.say = run / METRICS, say
+    def __init__(
+        self,
+        run: Path,
+        step: int,
+        tensorboard: bool,
+        say: Callable[[str], None],
+        line: Callable[[Mapping[str, Any], int, float], str] | None = None,
+    ) -> None:
+        self.path, self.say, self.line = run / METRICS, say, line or as_line
         kept = [line for line in _lines(self.path) if json.loads(line)["step"] <= step]
         part = self.path.with_name(f".{METRICS}.part")
         part.write_text("".join(kept), encoding="utf-8")
@@ -123,7 +131,7 @@ class Logs:
             self.say(f"{self.path} cannot be written: {error}")
         step = metrics["step"]
         left = (time.perf_counter() - begun) / max(1, step - first) * (steps - step)
-        self.say(as_line(metrics, steps, left))
+        self.say(self.line(metrics, steps, left))
         if self.board is not None:
             for name, value in scalars(metrics):
                 self.board.add_scalar(name, value, step)
@@ -162,12 +170,13 @@ def as_line(metrics: Mapping[str, Any], steps: int, left: float) -> str:
         f"waited {100 * metrics['waited']:.0f}%",
         f"{metrics['memory'] / 2**30:.1f} GiB" if metrics.get("memory") else "",
         f"left out {metrics['nonfinite']}" if metrics["nonfinite"] else "",
-        f"left {_duration(left)}" if step < steps else "",
+        f"left {duration(left)}" if step < steps else "",
     ]
     return "  ".join(part for part in parts if part)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Hours, minutes, seconds."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}"

@@ -7,6 +7,7 @@ of all ranks and all parts; so a token's weight is known before the first pass, 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from flamingo_model.batch import Batch
 from flamingo_model.loss import IGNORED
 from flamingo_model.training.config import DataTable, MixtureTable
 
+Table = TypeVar("Table")
 FIELDS = ("examples", "judged", "tokens", "images")
 
 
@@ -42,7 +44,7 @@ def count(batches: Sequence[Batch]) -> Counts:
     )
 
 
-def taking_part(how: str, data: Sequence[DataTable], step: int) -> list[DataTable]:
+def taking_part(how: str, data: Sequence[Table], step: int) -> list[Table]:
     """The data sets of which step `step`, counted from 1, takes a batch."""
     return [data[(step - 1) % len(data)]] if how == "round_robin" else list(data)
 

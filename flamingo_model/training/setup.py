@@ -1,7 +1,7 @@
 """From a configuration to what a run is made of: model, tokenizer, loaders."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from flamingo_model.shards import find_shards
 from flamingo_model.training.config import DataTable, TrainConfig
 from flamingo_model.training.parallel import Ranks
 from flamingo_model.training.state import Saved
-from flamingo_model.training.tokenizer import learn_tokenizer, load_tokenizer, tokenizer_of
+from flamingo_model.training.tokenizer import Texts, learn_tokenizer, load_tokenizer, tokenizer_of
 from schemas.strict import to_plain
 
 TOKENIZER = "tokenizer"
@@ -66,10 +66,19 @@ def make_tokenizer(config: TrainConfig, model: Flamingo, run: Path, saved: Saved
         return tokenizer_of(beside)
     if config.model.tokenizer != "learn":
         return load_tokenizer(config.model, model.config)
+    return learnt_tokenizer(config.data, model.eoc_id, run, ranks)
+
+
+def learnt_tokenizer(data: Sequence[Texts], size: int, run: Path, ranks: Ranks) -> Any:
+    """A tokenizer of at most `size` words, made by the first rank and kept in the run's folder.
+
+    Raises:
+        ConfigError: too small a vocabulary; on all ranks.
+    """
     problem = ""
     if ranks.first:
         try:
-            learn_tokenizer(config.data, model.eoc_id).save_pretrained(run / TOKENIZER)
+            learn_tokenizer(data, size).save_pretrained(run / TOKENIZER)
         except (ValueError, RuntimeError, OSError) as error:
             problem = str(error)
     if problem := ranks.told(problem):

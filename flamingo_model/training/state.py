@@ -16,10 +16,10 @@ A folder gets its name when it is whole. Tensors are whole too, whatever the par
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -27,13 +27,19 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from flamingo_model.checkpoint import gathered, is_sharded, read_safetensors, save_pretrained
-from flamingo_model.model import Flamingo
 from flamingo_model.training.errors import TrainingError
 from flamingo_model.training.parallel import Ranks
 
 FORMAT = 1
 FOLDER, LATEST = "checkpoints", "latest"
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+
+
+class Learning(Protocol):
+    """A model, as far as a checkpoint needs to know it."""
+
+    def trained(self) -> Mapping[str, nn.Parameter]:
+        """What learns, by name."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ def checkpoints(run: Path) -> list[Path]:
 def save(
     run: Path,
     step: int,
-    model: Flamingo,
+    model: Learning,
     optimiser: torch.optim.Optimizer,
     *,
     ranks: Ranks,
@@ -65,6 +71,7 @@ def save(
     tokenizer: Any,
     card: str,
     keep: int,
+    write_model: Callable[..., None] = save_pretrained,
 ) -> Path:
     """Write a checkpoint; all ranks together, the first one writes.
 
@@ -76,6 +83,7 @@ def save(
         tokenizer: saved beside the model.
         card: README.md.
         keep: newest checkpoints that stay; 0: all.
+        write_model: called as `save_pretrained` is.
 
     Raises:
         TrainingError: on all ranks, if it could not be written; those that were there are whole.
@@ -95,7 +103,7 @@ def save(
     if not (problem := ranks.told(problem)):
         # Sharded weights are gathered by all; only what the first writes can fail.
         try:
-            save_pretrained(model, part, write=ranks.first)
+            write_model(model, part, write=ranks.first)
             if ranks.first:
                 tokenizer.save_pretrained(part / "tokenizer")
                 save_file(moments, part / "optimiser.safetensors")
@@ -143,7 +151,7 @@ def find(run: Path) -> Saved | None:
         raise TrainingError(f"{folder} is not a whole checkpoint of a run ({error!r}){before}") from error
 
 
-def load_optimiser(saved: Saved, model: Flamingo, optimiser: torch.optim.Optimizer) -> None:
+def load_optimiser(saved: Saved, model: Learning, optimiser: torch.optim.Optimizer) -> None:
     """Put the moments back.
 
     Raises:
@@ -170,7 +178,7 @@ def load_random(saved: Saved, ranks: Ranks) -> None:
         torch.cuda.set_rng_state(states[f"{ranks.rank}.cuda"], ranks.device)
 
 
-def _moments(model: Flamingo, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _moments(model: Learning, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     return {
         f"{name}.{moment}": optimiser.state[parameter][moment]
         for name, parameter in model.trained().items()

@@ -2,18 +2,27 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from flamingo_model.config import ConfigError, FlamingoConfig
 from flamingo_model.formats import read_sample
 from flamingo_model.shards import Raw, find_shards, read_shard
-from flamingo_model.training.config import DataTable, ModelTable
+from flamingo_model.training.config import ModelTable
 from schemas.markup import IMAGE
 from schemas.rejection import Rejected
 
 BOS, EOS = "<s>", "</s>"
 MOST_TEXT = 50_000_000
 """Characters that a tokenizer is made from at most."""
+
+
+class Texts(Protocol):
+    """A data set, as far as a tokenizer needs to know it."""
+
+    @property
+    def shards(self) -> tuple[str, ...]: ...
+    @property
+    def split(self) -> str: ...
 
 
 def load_tokenizer(table: ModelTable, model: FlamingoConfig) -> Any:
@@ -47,7 +56,7 @@ def tokenizer_of(name: str | Path) -> Any:
         raise ConfigError(f"no tokenizer in {str(name)!r}: {str(error).strip().splitlines()[0]}") from error
 
 
-def learn_tokenizer(data: Sequence[DataTable], size: int) -> Any:
+def learn_tokenizer(data: Sequence[Texts], size: int) -> Any:
     """A byte-level BPE tokenizer with at most `size` words, `<s>` and `</s>` among them, of all data sets' texts.
 
     Raises:
@@ -72,7 +81,7 @@ def learn_tokenizer(data: Sequence[DataTable], size: int) -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=inner, bos_token=BOS, eos_token=EOS)
 
 
-def _texts(data: Sequence[DataTable]) -> Iterator[str]:
+def _texts(data: Sequence[Texts]) -> Iterator[str]:
     total = 0
     for shard in dict.fromkeys(shard for table in data for shard in find_shards(table.shards, table.split)):
         for raw in read_shard(shard):

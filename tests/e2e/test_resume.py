@@ -128,10 +128,8 @@ def test_two_workers_killed_in_a_job(job: str, large: tuple[Path, Path], tmp_pat
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """The worker processes themselves, not the server that they are forked from."""
-    children = psutil.Process(process.pid).children()
-    servers = [child for child in children if any("multiprocessing.forkserver" in word for word in child.cmdline())]
-    return [worker for server in servers for worker in server.children()]
+    """The worker processes themselves, not the server that they are forked from: alone it has children."""
+    return [worker for child in psutil.Process(process.pid).children() for worker in child.children()]
 
 
 @pytest.mark.slow

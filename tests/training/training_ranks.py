@@ -12,7 +12,6 @@ from training_runs import config_of
 from flamingo_model.training.config import TrainConfig
 from flamingo_model.training.trainer import train
 
-
 NAMES = ("pages", "clips")
 
 

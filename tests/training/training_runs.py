@@ -1,6 +1,7 @@
 """Small data sets of every kind, a configuration that trains on them in moments, and how to compare two runs."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def write_config(folder: Path, names: Sequence[str] = tuple(SETS), extra: str = 
         f"samples = {{ length = {SETS[name][2]} }}\n"
         for name in names
     ]
-    path = folder / "run.toml"
+    path = folder / f"run-{os.getpid()}.toml"  # ranks write it at the same time
     path.write_text(
         'extends = "demo"\n'
         '[model]\nconfig = "tiny"\nchanges = {}\n'
