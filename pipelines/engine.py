@@ -70,7 +70,7 @@ class LocalEngine:
             self.run(name, lambda pipeline: pipeline | work, workers)
 
     def run(self, name: str, build: Build, workers: int = 1) -> None:
-        options = PipelineOptions([f"--direct_num_workers={workers}", *self.options], runner="FnApiRunner")
+        options = _Options([f"--direct_num_workers={workers}", *self.options], runner="FnApiRunner")
         environment = EmbeddedPythonEnvironment.default()
         if workers > 1:
             environment = SubprocessSDKEnvironment.from_command_string("pipelines.worker")  # its handler starts them
@@ -81,6 +81,16 @@ class LocalEngine:
                 build(pipeline)
         except RuntimeError as error:
             raise RuntimeError(last_words(str(error))) from error
+
+
+class _Options(PipelineOptions):
+    """Options whose views are made once: Beam looks at them 150 times for a pipeline, and each view builds a parser."""
+
+    def view_as(self, cls: type[Any]) -> Any:
+        views: dict[type[Any], Any] = self.__dict__.setdefault("_views", {})  # assigned, it would be an option
+        if cls not in views:
+            views[cls] = super().view_as(cls)  # the values are shared by all views
+        return views[cls]
 
 
 def last_words(error: str) -> str:

@@ -122,8 +122,7 @@ class ForEachUnit(beam.PTransform):
     def expand(self, begin: Any) -> Any:
         return (
             begin
-            | "units" >> beam.Create(self.shares).with_output_types(list[dict[str, Any]])
-            | "spread" >> beam.Reshuffle()
+            | "units" >> beam.Create(self.shares).with_output_types(list[dict[str, Any]])  # spreads them itself
             | "run" >> beam.ParDo(_RunUnits(self.function, self.claims))
         )
 
@@ -249,8 +248,7 @@ class RunShuffle(beam.PTransform):
         files = [(name, path) for name in reads for path in self.files[name]]
         return (
             begin
-            | "files" >> beam.Create(files).with_output_types(tuple[str, str])
-            | "spread" >> beam.Reshuffle()
+            | "files" >> beam.Create(files).with_output_types(tuple[str, str])  # spreads them itself
             | "read" >> beam.FlatMap(_keyed_rows, reads, self.passes, self.partitions)
             | "meet"
             >> beam.CombinePerKey(SmallestRows({name: read.limit for name, read in reads.items()})).with_output_types(

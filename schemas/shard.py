@@ -7,7 +7,6 @@ marks and, for each image and video, the number of its media slot in reading ord
 Same samples, same bytes: members sorted, times, owners and modes fixed.
 """
 
-import io
 import json
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from typing import Any, BinaryIO
 
 from schemas.document import Document, Image, Media, Slot, Text, Video, normal_form
 from schemas.strict import from_plain, to_plain
+from schemas.tar import TarWriter
 
 FORMAT_VERSION = "openm3w-1"
 TEXT_MEMBER = "txt"
@@ -156,13 +156,11 @@ class ShardWriter:
     """Writes samples to a tar stream; the bytes depend on the samples and their order only."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        self._tar = tarfile.TarFile(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT)
+        self._tar = TarWriter(stream)
 
     def write(self, sample: Sample) -> None:
         for name, data in encode_sample(sample):
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode, entry.mtime = len(data), 0o644, 0
-            self._tar.addfile(entry, io.BytesIO(data))
+            self._tar.add(name, data)
 
     def close(self) -> None:
         """Ends the archive; the stream stays open."""

@@ -1,11 +1,10 @@
 """Packs of the media store: tar files that any tool opens, written once, read by range."""
 
-import io
-import tarfile
 from types import TracebackType
 from typing import BinaryIO, Self
 
 from pipelines.store import paths
+from schemas.tar import TarWriter
 
 
 class PackWriter:
@@ -17,18 +16,14 @@ class PackWriter:
 
     def __enter__(self) -> Self:
         self._stream: BinaryIO = self._publishing.__enter__()
-        self._tar = tarfile.TarFile(fileobj=self._stream, mode="w", format=tarfile.USTAR_FORMAT)
+        self._tar = TarWriter(self._stream)
         return self
 
     def add(self, name: str, data: bytes) -> int:
         """Adds a file; the offset in the pack at which its bytes stand."""
-        entry = tarfile.TarInfo(name)
-        entry.size, entry.mode, entry.mtime = len(data), 0o644, 0
-        offset = self._tar.offset + tarfile.BLOCKSIZE
-        self._tar.addfile(entry, io.BytesIO(data))
         self.files += 1
         self.bytes += len(data)
-        return offset
+        return self._tar.add(name, data)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
