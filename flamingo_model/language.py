@@ -126,6 +126,10 @@ class LanguageModel(nn.Module):
                 raise ArchitectureError(
                     f"{type(self.lm).__name__} cannot pack documents: it takes no positions, or a cache is used"
                 )
+            if getattr(self.lm, "_is_stateful", False):  # what transformers calls those that carry a state along
+                raise ArchitectureError(
+                    f"{type(self.lm).__name__} is recurrent: its state would run from one packed document into the next"
+                )
             window = getattr(self.lm.config.get_text_config(), "sliding_window", None)
             if window and documents.shape[1] > window:  # Its own mask would be replaced by ours.
                 raise ArchitectureError(

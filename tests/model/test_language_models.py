@@ -184,6 +184,14 @@ def test_documents_cannot_be_packed_where_positions_are_not_given() -> None:
         flamingo(language_model("mpt"))(TOKENS, MEDIA, PHI, documents=torch.zeros_like(TOKENS))
 
 
+def test_documents_are_not_packed_where_a_state_would_run_through_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FAMILIES, "jamba", WIDE)
+    model = flamingo(language_model("jamba"))
+    assert model(TOKENS, MEDIA, PHI).logits is not None
+    with pytest.raises(ArchitectureError, match="JambaForCausalLM is recurrent"):
+        model(TOKENS, MEDIA, PHI, documents=torch.zeros_like(TOKENS))
+
+
 @pytest.mark.parametrize("window", [8, 9])
 def test_documents_are_not_packed_beyond_a_sliding_window(window: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FAMILIES, "mistral", WIDE | {"sliding_window": window})
