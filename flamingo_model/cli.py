@@ -104,6 +104,25 @@ def train(
     sys.exit(run_from_terminal(loaded, output or f"runs/{Path(config).stem}", resume))
 
 
+@app.command()
+def contrast(
+    config: Annotated[
+        str, typer.Argument(help="A shipped configuration (contrast-demo, contrast-paper) or a TOML file.")
+    ],
+    output: Annotated[str, typer.Option(help="Folder of the run; runs/NAME of the configuration if not given.")] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's newest checkpoint.")] = False,
+    changes: Annotated[list[str] | None, typer.Option("--set", help="table.field=value, over the file's.")] = None,
+) -> None:
+    """Train a vision encoder on pairs, contrastively, for a Flamingo. Ctrl-C and SIGTERM save and stop."""
+    from flamingo_model.contrastive.config import load_contrast_config
+
+    loaded = load_contrast_config(config, changes or [])  # first: its mistakes are told at once
+
+    from flamingo_model.contrastive.trainer import run_from_terminal
+
+    sys.exit(run_from_terminal(loaded, output or f"runs/{Path(config).stem}", resume))
+
+
 Folder = Annotated[Path, typer.Argument(help="A model's folder, or that of a training run.", metavar="MODEL")]
 Tokenizer = Annotated[str, typer.Option(help="Folder or hub name; else the checkpoint's, or the language model's.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]

@@ -1,7 +1,7 @@
 """What a contrastive run is: one frozen dataclass for each table of its TOML file, read as the trainer's are.
 
-`configs/` holds what is shipped: `contrast-paper` gives each number's source, `contrast-demo` trains on what `make demo`
-builds.
+`configs/` holds what is shipped: `contrast-paper` gives each number's source, `contrast-demo` trains on what
+`make demo` builds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -138,7 +138,7 @@ class MixtureTable:
     from."""
     micro_batch: int
     """Pairs that go through the encoders at a time on one rank; 0: all of the batch. A matter of memory: the features
-    of the whole batch are computed first, without what the gradient needs, then again part by part (arXiv 2101.06983)."""
+    of the whole batch are computed first, without what the gradient needs, then again in parts (arXiv 2101.06983)."""
 
     def __post_init__(self) -> None:
         _within(self, micro_batch=(0, 1e6))
@@ -163,7 +163,7 @@ class OptimiserTable:
     """A step whose loss or gradient is not finite is left out; after so many in a row the run stops."""
 
     def __post_init__(self) -> None:
-        _within(self, lr=(0, 1e6), agc=(0, 1e6), clip_text=(0, 1e9), max_nonfinite=(1, 1e9))
+        _within(self, lr=(0, float("inf")), agc=(0, 1e6), clip_text=(0, 1e9), max_nonfinite=(1, 1e9))
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise ConfigError(f"betas are {list(self.betas)}, must be two numbers from 0 to below 1")
         if self.eps <= 0:

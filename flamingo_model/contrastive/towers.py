@@ -74,12 +74,12 @@ class Towers(nn.Module):
         Raises:
             ConfigError: the vision encoder has no such switch.
         """
-        self.text.gradient_checkpointing_enable({"use_reentrant": False})
+        self.text.activation_checkpointing_enable({"use_reentrant": False})
         model: Any = self.vision.model
         if hasattr(model, "set_grad_checkpointing"):  # timm
             model.set_grad_checkpointing(True)
         elif getattr(model, "supports_gradient_checkpointing", False):
-            model.gradient_checkpointing_enable({"use_reentrant": False})
+            model.activation_checkpointing_enable({"use_reentrant": False})
         else:
             raise ConfigError(f"run.checkpoint_activations: {type(model).__name__} cannot do it")
 
@@ -160,7 +160,13 @@ def save_vision(vision: VisionEncoder, folder: Path, config: VisionConfig) -> No
     model: Any = vision.model
     mean, std = list(vision.mean), list(vision.std)
     if config.family == "huggingface":
+        from transformers.utils import logging
+
+        shown = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()
         model.save_pretrained(folder)
+        if shown:
+            logging.enable_progress_bar()
         own = {"image_mean": mean, "image_std": std, "size": {"height": vision.image_size, "width": vision.image_size}}
         (folder / "preprocessor_config.json").write_text(json.dumps(own, indent=1) + "\n", encoding="utf-8")
         return

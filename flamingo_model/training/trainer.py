@@ -175,7 +175,7 @@ def _log(run: Run, step: int, logs: Logs | None, begun: float, first: int) -> No
             "nonfinite": run.tally.nonfinite,
             "empty": dict(run.tally.empty),
             "examples": dict(run.tally.examples),
-            "passed_over": _added(skipped),
+            "passed_over": added(skipped),
         }
         logs.write(metrics, config.run.steps, begun, first)
         run.last = metrics
@@ -183,7 +183,7 @@ def _log(run: Run, step: int, logs: Logs | None, begun: float, first: int) -> No
     run.clock = Clock(waited=waited)
 
 
-def _added(skipped: list[dict[str, dict[str, int]]]) -> dict[str, dict[str, int]]:
+def added(skipped: list[dict[str, dict[str, int]]]) -> dict[str, dict[str, int]]:
     """What was passed over, by data set and reason, of all ranks; nothing for data sets where nothing was."""
     found: dict[str, dict[str, int]] = {}
     for of_rank in skipped:
