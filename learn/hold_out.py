@@ -19,12 +19,19 @@ DISTANCE = 4
 class Split:
     """Where the two parts stand, and of how many samples."""
 
-    train: Path
-    held_out: Path
+    folder: str
     trained: int
     held: int
     returned: int
     """Candidates for holding out that resembled a sample of training, and so joined it."""
+
+    @property
+    def train(self) -> Path:
+        return Path(self.folder, "train.tar")
+
+    @property
+    def held_out(self) -> Path:
+        return Path(self.folder, "held_out.tar")
 
 
 def hold_out(shards: Sequence[Path], into: Path, share: float) -> Split:
@@ -40,15 +47,15 @@ def hold_out(shards: Sequence[Path], into: Path, share: float) -> Split:
     samples.sort(key=lambda sample: sample.document.key)
     candidate = np.array([_drawn(sample.document.key) < share for sample in samples])
     held = candidate & ~_resembling(samples, ~candidate)
-    paths = into / "train.tar", into / "held_out.tar"
-    for path, wanted in zip(paths, (~held, held), strict=True):
+    split = Split(str(into), int((~held).sum()), int(held.sum()), int(candidate.sum() - held.sum()))
+    for path, wanted in ((split.train, ~held), (split.held_out, held)):
         with path.open("wb") as stream:
             writer = ShardWriter(stream)
             for sample, taken in zip(samples, wanted, strict=True):
                 if taken:
                     writer.write(sample)
             writer.close()
-    return Split(*paths, int((~held).sum()), int(held.sum()), int(candidate.sum() - held.sum()))
+    return split
 
 
 def resemblances(one: Sequence[Sample], other: Sequence[Sample]) -> int:

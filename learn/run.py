@@ -34,7 +34,7 @@ BLIND = ("data.pairs.samples.max_images=0", "data.pages.samples.max_images=0")
 """What makes a training one without pictures: no token sees an image, all else is equal."""
 PAIR = replace(PAIRS, length=32, p_space=0.0, loss_on_marks=False)
 PAGE = replace(PAGES, length=128, p_next=0.0, crop="with_image", loss_on_marks=False)
-SEGMENTS, LEAST_TOKENS = 96, 8
+SEGMENTS, LEAST_TOKENS = 64, 8
 """Texts of pages that are judged at most; tokens that such a text has at least."""
 CROPS = 3
 """Of each held-out page."""
