@@ -6,7 +6,7 @@ weights can be loaded; its docstring says which.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from importlib import resources
@@ -200,7 +200,9 @@ def load_config(name: str | Path) -> FlamingoConfig:
     Raises:
         ConfigError: no such preset or file, not TOML, unknown or missing fields, values that do not fit.
     """
-    return config_from_plain(_read(name, ()), str(name))
+    return config_from_plain(
+        read_tables(name, _presets(), "preset", "`flamingo presets` lists what is shipped"), str(name)
+    )
 
 
 def config_from_plain(value: Mapping[str, Any], where: str = "configuration") -> FlamingoConfig:
@@ -224,19 +226,30 @@ def _presets() -> list[Any]:
     return list((resources.files("flamingo_model") / "presets").iterdir())
 
 
-def _read(name: str | Path, seen: tuple[str, ...]) -> dict[str, Any]:
-    shipped = {path.name.removesuffix(".toml"): path for path in _presets()}
+def read_tables(
+    name: str | Path, files: Sequence[Any], kind: str, listing: str, seen: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """The tables of a TOML file, put over those of the file that it extends.
+
+    Args:
+        name: of one of `files` without its ending, or a path.
+        files: those that are shipped.
+        kind: what a shipped one is called in messages.
+        listing: where a person finds their names.
+        seen: files that extend this one.
+
+    Raises:
+        ConfigError: no such file, not TOML, files that extend each other.
+    """
+    shipped = {path.name.removesuffix(".toml"): path for path in files}
     is_shipped = str(name) in shipped
     where = str(name) if is_shipped else str(Path(name).resolve())
     if where in seen:
         raise ConfigError(f"{where} extends itself: {' -> '.join((*seen, where))}")
     if not is_shipped and not Path(name).is_file():
         near = get_close_matches(Path(name).name.removesuffix(".toml"), shipped, n=3)
-        raise ConfigError(
-            f"no preset or file {str(name)!r}"
-            + (f"; did you mean {' or '.join(map(repr, near))}?" if near else "")
-            + "; `flamingo presets` lists what is shipped"
-        )
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise ConfigError(f"no {kind} or file {str(name)!r}{hint}; {listing}")
     source = shipped[where] if is_shipped else Path(name)
     try:
         tables = tomllib.loads(source.read_text(encoding="utf-8"))
@@ -246,10 +259,10 @@ def _read(name: str | Path, seen: tuple[str, ...]) -> dict[str, Any]:
     if parent is None:
         return tables
     if not isinstance(parent, str):
-        raise ConfigError(f"{name}: extends is {parent!r}, must be the name of a preset or a file")
+        raise ConfigError(f"{name}: extends is {parent!r}, must be the name of a {kind} or a file")
     if parent not in shipped and not is_shipped:
         parent = str(Path(name).parent / parent)
-    base = _read(parent, (*seen, where))
+    base = read_tables(parent, files, kind, listing, (*seen, where))
     for table, fields in tables.items():
         both = isinstance(fields, dict) and isinstance(base.get(table), dict)
         base[table] = base[table] | fields if both else fields

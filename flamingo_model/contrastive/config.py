@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from flamingo_model.config import ConfigError, VisionConfig
 from flamingo_model.preprocess import AugmentConfig
-from flamingo_model.training.config import LoaderTable, RunTable, differing, read_tables
+from flamingo_model.training.config import LoaderTable, RunTable, check_names, differing, read_tables
 from schemas.strict import StrictError, from_plain, to_plain
 
 FREE = (
@@ -197,11 +197,7 @@ class ContrastConfig:
     run: RunTable
 
     def __post_init__(self) -> None:
-        names = [table.name for table in self.data]
-        if not names:
-            raise ConfigError("there is no [[data]] table")
-        if double := {name for name in names if names.count(name) > 1}:
-            raise ConfigError(f"two [[data]] tables have the name {min(double)!r}")
+        check_names([table.name for table in self.data])
         if self.vision.frozen:
             raise ConfigError("vision.frozen is true; here the encoder is what is trained")
         if self.vision.dtype != "float32":

@@ -8,12 +8,12 @@
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
 from flamingo_model.config import ConfigError
+from flamingo_model.config import read_tables as extended
 from flamingo_model.preprocess import AugmentConfig
 from flamingo_model.samples import CLIPS, PAGES, PAIRS, SampleConfig
 from schemas.strict import StrictError, from_plain, to_plain
@@ -240,11 +240,17 @@ class TrainConfig:
     run: RunTable
 
     def __post_init__(self) -> None:
-        names = [table.name for table in self.data]
-        if not names:
-            raise ConfigError("there is no [[data]] table")
-        if double := {name for name in names if names.count(name) > 1}:
-            raise ConfigError(f"two [[data]] tables have the name {min(double)!r}")
+        check_names([table.name for table in self.data])
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raises:
+    ConfigError: there are no data sets, or two of one name.
+    """
+    if not names:
+        raise ConfigError("there is no [[data]] table")
+    if double := {name for name in names if names.count(name) > 1}:
+        raise ConfigError(f"two [[data]] tables have the name {min(double)!r}")
 
 
 def shipped() -> tuple[str, ...]:
@@ -278,7 +284,9 @@ def load_train_config(name: str | Path, changes: Sequence[str] = ()) -> TrainCon
 
 def read_tables(name: str | Path, changes: Sequence[str], package: str = PACKAGE) -> dict[str, Any]:
     """The plain tables of a configuration with its changes; `package` has the shipped ones."""
-    tables = _read(name, (), _files(package))
+    files = _files(package)
+    names = ", ".join(sorted(path.name.removesuffix(".toml") for path in files))
+    tables = extended(name, files, "shipped configuration", f"shipped: {names}")
     for change in changes:
         _set(tables, change)
     return tables
@@ -363,32 +371,3 @@ def _value(text: str) -> Any:
 
 def _files(package: str = PACKAGE) -> list[Any]:
     return list((resources.files(package) / "configs").iterdir())
-
-
-def _read(name: str | Path, seen: tuple[str, ...], files: Sequence[Any]) -> dict[str, Any]:
-    own = {path.name.removesuffix(".toml"): path for path in files}
-    is_own = str(name) in own
-    where = str(name) if is_own else str(Path(name).resolve())
-    if where in seen:
-        raise ConfigError(f"{where} extends itself: {' -> '.join((*seen, where))}")
-    if not is_own and not Path(name).is_file():
-        near = get_close_matches(Path(name).name.removesuffix(".toml"), own, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ConfigError(f"no shipped configuration or file {str(name)!r}{hint}; shipped: {', '.join(sorted(own))}")
-    source = own[where] if is_own else Path(name)
-    try:
-        tables = tomllib.loads(source.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{name}: {error}") from error
-    parent = tables.pop("extends", None)
-    if parent is None:
-        return tables
-    if not isinstance(parent, str):
-        raise ConfigError(f"{name}: extends is {parent!r}, must be the name of a configuration or a file")
-    if parent not in own and not is_own:
-        parent = str(Path(name).parent / parent)
-    base = _read(parent, (*seen, where), files)
-    for table, fields in tables.items():
-        both = isinstance(fields, dict) and isinstance(base.get(table), dict)
-        base[table] = base[table] | fields if both else fields
-    return base
