@@ -282,10 +282,11 @@ def test_checkpointing_survives_a_second_forward_before_the_first_backward() -> 
         assert (one is None and two is None) or torch.equal(one, two)
 
 
-def test_compiled_blocks_give_the_same_loss_and_gradients() -> None:
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])  # a C++ compiler
+def test_compiled_blocks_give_the_same_loss_and_gradients(backend: str) -> None:
     loss, wanted = gradients(tiny().train())
     model = tiny().train()
-    model.compile_blocks(backend="aot_eager")
+    model.compile_blocks(backend=backend)
     again, mine = gradients(model)
     assert (loss - again).abs() < 1e-6
     for name, gradient in mine.items():
