@@ -1,0 +1,49 @@
+"""Compiles the modules that take most of the time of extraction, if Cython and a C compiler are there.
+
+Without them the build goes on: the same files run as they are, slower. pyproject.toml says everything else.
+"""
+
+import hashlib
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+COMPILED = ("pipelines/extract/html_scan", "pipelines/extract/html_stack", "pipelines/extract/html_reader")
+"""Modules in Cython's pure Python mode, without ".py"."""
+BUILT = Path("build/cython")
+DIRECTIVES = {
+    "language_level": "3",
+    "boundscheck": False,
+    "wraparound": False,
+    "initializedcheck": False,
+    "cdivision": True,
+}
+
+
+def digest(module: str) -> str:
+    """A digest of what a module is compiled from."""
+    sources = sorted(Path(module).parent.glob("*.pxd"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in (Path(f"{module}.py"), *sources))).hexdigest()
+
+
+def extension(module: str) -> Extension:
+    """The extension of a module; it holds the digest of its source, so that a test finds one that is out of date."""
+    mark = BUILT / f"{module.replace('/', '_')}_digest.c"
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.write_text(f'const char openm3w_source[] = "openm3w-source:{digest(module)}";\n')
+    name = module.replace("/", ".")
+    return Extension(name, [f"{module}.py", str(mark)], optional=True, extra_compile_args=["-O3"])
+
+
+def extensions() -> list[Extension]:
+    """The modules to compile; none without Cython."""
+    try:
+        from Cython.Build import cythonize
+    except ImportError:
+        return []
+    return cythonize(
+        [extension(module) for module in COMPILED], build_dir=str(BUILT), compiler_directives=DIRECTIVES, quiet=True
+    )
+
+
+setup(ext_modules=extensions())
