@@ -8,7 +8,7 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
-COMPILED = ("pipelines/extract/html_scan", "pipelines/extract/html_stack", "pipelines/extract/html_reader")
+COMPILED = tuple(f"pipelines/extract/{name}" for name in ("html_scan", "html_stack", "html_starts", "html_reader"))
 """Modules in Cython's pure Python mode, without ".py"."""
 BUILT = Path("build/cython")
 DIRECTIVES = {

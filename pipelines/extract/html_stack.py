@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 
 import cython
 
+# isort: off
 from pipelines.extract.html_rules import (
-    FLAGS, FOREIGN, HARD, MARKER, NO_BLANKS, SCOPE, SKIPS_NEWLINE, SPECIAL, TABLE_PART, TOO_DEEP,
-    TOO_MANY_ELEMENTS,
+    FLAGS, FOREIGN, HARD, MARKER, NO_BLANKS, SCOPE, SKIPS_NEWLINE, SPECIAL, TABLE_PART, TOO_DEEP, TOO_MANY_ELEMENTS,
 )  # fmt: skip
 from pipelines.extract.page_tree import Numbers, PageTree
 from pipelines.extract.tags import A, HEAD, HTML, TEXT
+# isort: on
 
 if cython.compiled:
     from cython.cimports.pipelines.extract.html_scan import is_blank
@@ -144,7 +145,7 @@ class Stack:
     def key_of(
         self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, foreign: cython.bint, known: cython.bint
     ) -> cython.int:
-        """The key of an unknown name that stands in start .. stop; -1 if it has none and only a `known` one is asked."""
+        """The key of an unknown name that stands in start .. stop; -1 if only a `known` one is asked and it is not."""
         name = self.source[start:stop].lower()
         found: cython.int = self.names.get(name, -1)
         if found < 0:

@@ -116,7 +116,7 @@ def _tame(text: str) -> str:
 
 
 def _replace(reference: re.Match[str]) -> str:
-    """What a character reference in an attribute stands for: `&copy` is left alone in "?a=1&copy=2" and "&copyright"."""
+    """What a character reference in an attribute stands for; `&copy` is none in "?a=1&copy=2" and "&copyright"."""
     found = reference[0]
     if found[1] == "#" or found[1:] in html5:
         return unescape(found)
