@@ -18,7 +18,6 @@ PARSE = ParseConfig(
     max_elements=200_000,
     max_depth=1000,
     max_attributes=256,
-    second_opinion_max_chars=1_000_000,
 )
 EXTRACT = ExtractConfig(
     mode="main",

@@ -1,11 +1,13 @@
 """From a parsed page to the document: the order of the steps, and what a page is refused for."""
 
-from pipelines.extract.blocks import content, kept_elements
+from pipelines.extract.blocks import content, kept_nodes
 from pipelines.extract.config import ExtractConfig
 from pipelines.extract.images import find_images
+from pipelines.extract.kinds import IMAGES
 from pipelines.extract.layout import lay_out
 from pipelines.extract.parse import ParsedPage
-from pipelines.extract.tree import IMAGES, visible_tree
+from pipelines.extract.tags import TEXT
+from pipelines.extract.tree import look
 from schemas.document import Document, Image, Slot
 from schemas.rejection import Rejected
 
@@ -15,20 +17,17 @@ _ELEMENTS_PER_IMAGE = 4
 
 def extract(page: ParsedPage, config: ExtractConfig) -> Document | Rejected:
     """The page's text and images in reading order. Reasons: no_text, no_images, has_images, too_many_images."""
-    tree = visible_tree(page.root)
-    if config.mode == "main":
-        roots, dropped = content(tree, config)
-    else:
-        roots, dropped = [0], {}
-    kept = list(kept_elements(tree, roots, dropped))
-    pictures = sum(tree.tags[number] in IMAGES for number in kept)
+    shown = look(page.tree)
+    kept = shown.states if config.mode == "full" else kept_nodes(shown, *content(shown, config))
+    keep = bytearray(tag == TEXT and kept[node] for node, tag in enumerate(page.tree.tags))
+    pictures = sum(bool(kept[node]) and tag in IMAGES for node, tag in enumerate(page.tree.tags))
     if pictures > _ELEMENTS_PER_IMAGE * config.max_images:
         return Rejected("too_many_images", f"{pictures} picture elements, at most {config.max_images} pictures")
-    images = find_images(tree, kept, page.base_url, page.url, config)
+    images = find_images(shown, kept, page.base_url, page.url, config)
     document = Document(
         kind="page",
         url=page.url,
-        slots=without_repeats(lay_out(tree, roots, dropped, images)),
+        slots=without_repeats(lay_out(shown, keep, images)),
         title=page.title,
         source=page.source,
     )
