@@ -23,8 +23,11 @@ from pipelines.extract.tags import (
 from schemas.rejection import Rejected
 # isort: on
 
-if cython.compiled:
-    from cython.cimports.pipelines.extract.html_scan import (
+if not cython.compiled:
+    from pipelines.extract.html_scan import attributes_end, comment_end, find_byte, find_markup, name_end, tag_number
+    from pipelines.extract.html_starts import Starts
+else:
+    from cython.cimports.pipelines.extract.html_scan import (  # type: ignore[no-redef]
         attributes_end,
         comment_end,
         find_byte,
@@ -32,10 +35,7 @@ if cython.compiled:
         name_end,
         tag_number,
     )
-    from cython.cimports.pipelines.extract.html_starts import Starts
-else:
-    from pipelines.extract.html_scan import attributes_end, comment_end, find_byte, find_markup, name_end, tag_number
-    from pipelines.extract.html_starts import Starts
+    from cython.cimports.pipelines.extract.html_starts import Starts  # type: ignore[no-redef]
 
 
 class Limits(Protocol):

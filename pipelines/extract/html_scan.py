@@ -86,17 +86,7 @@ def attributes_end(
     2 * size if the source ends first; -1 if there are more than `limit` attributes.
     """
     if not cython.compiled:
-        found = _ATTRIBUTES.match(data, pos, size)
-        end = found.end()
-        if end - pos > 2 * limit or (end < size and data[end] != 62):
-            end, count = pos, 0
-            while attribute := _ONE_ATTRIBUTE.match(data, end, size):
-                end, count = attribute.end(), count + 1
-                if count > limit:
-                    return -1
-            found = _ATTRIBUTES.match(data, end, size)
-            end = found.end()
-        return 2 * end + (end < size and found.end(1) > found.start(1) and data[end - 1] == 47)
+        return _attributes_end(data, pos, size, limit)
     count: cython.Py_ssize_t = 0
     closed: cython.Py_ssize_t
     while True:
@@ -125,6 +115,20 @@ def attributes_end(
             else:
                 while pos < size and not (_is_space(data[pos]) or data[pos] == 62):
                     pos += 1
+
+
+def _attributes_end(data: bytes, pos: int, size: int, limit: int) -> int:
+    found = _ATTRIBUTES.match(data, pos, size)
+    if found and (found.end() - pos > 2 * limit or (found.end() < size and data[found.end()] != 62)):
+        end, count = pos, 0
+        while attribute := _ONE_ATTRIBUTE.match(data, end, size):
+            end, count = attribute.end(), count + 1
+            if count > limit:
+                return -1
+        found = _ATTRIBUTES.match(data, end, size)
+    assert found
+    end = found.end()
+    return 2 * end + (end < size and found.end(1) > found.start(1) and data[end - 1] == 47)
 
 
 @cython.cfunc

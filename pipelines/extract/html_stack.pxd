@@ -1,6 +1,6 @@
 # The fields and methods of Stack that compiled modules reach without Python in between; html_stack.py says what they are.
 cdef int[::1] FLAGS
-cdef int FOREIGN, HARD, MARKER, NO_BLANKS, SCOPE, SKIPS_NEWLINE, SPECIAL, TABLE_PART, A, HEAD, HTML, TEXT, KNOWN, DEAD
+cdef int FOREIGN, HARD, MARKER, NO_BLANKS, SCOPE, SKIPS_NEWLINE, SPECIAL, TABLE_PART, A, HEAD, HTML, TEXT, KNOWN, DEAD, AGAIN, MOST_SPLIT
 cdef int TOO_DEEP, TOO_MANY_ELEMENTS
 
 cdef class Stack:
@@ -19,6 +19,7 @@ cdef class Stack:
     cdef void pop_to(self, int position)
     cdef void resume_link(self)
     cdef void fold(self, int position)
+    cdef void split(self, int position)
     cdef int key_of(self, Py_ssize_t start, Py_ssize_t stop, bint foreign, bint known)
     cdef int _add(self, int number, Py_ssize_t start, Py_ssize_t stop)
     cdef void _push(self, int node, int key)

@@ -13,13 +13,15 @@ from pipelines.extract.page_tree import Numbers, PageTree
 from pipelines.extract.tags import A, HEAD, HTML, TEXT
 # isort: on
 
-if cython.compiled:
-    from cython.cimports.pipelines.extract.html_scan import is_blank
-else:
+if not cython.compiled:
     from pipelines.extract.html_scan import is_blank
+else:
+    from cython.cimports.pipelines.extract.html_scan import is_blank  # type: ignore[no-redef]
 
 KNOWN = len(FLAGS)
 DEAD = 1 << 20  # among an entry's bits: its end tag has been, its last child's has not
+AGAIN = 1 << 21  # and: the element was split, and is no node unless something is in it
+MOST_SPLIT = 8  # elements that one end tag splits
 
 
 @cython.cclass
@@ -31,6 +33,11 @@ class Stack:
     """
 
     if TYPE_CHECKING:
+        count: int
+        depth: int
+        elements: int
+        pending: int
+        fault: int
         tags: Numbers
         parents: Numbers
         ends: Numbers
@@ -131,6 +138,22 @@ class Stack:
             self.bits[position] |= DEAD
 
     @cython.cfunc
+    def split(self, position: cython.int) -> cython.void:
+        """Close an element now, and go on behind it with what is open in it, in elements of the same kind."""
+        first: cython.int = position + 1
+        count: cython.int = self.depth - first
+        if count > MOST_SPLIT:
+            self.fold(position)
+            return
+        node: cython.int
+        again = [(self.nodes[at], self.keys[at]) for at in range(first, self.depth) if not self.bits[at] & DEAD]
+        self.pop_to(position)
+        for node, key in again:
+            self.insert(self.tags[node], key, self.starts[node], self.stops[node], True)
+            if self.fault == 0:
+                self.bits[self.depth - 1] |= AGAIN
+
+    @cython.cfunc
     def resume_link(self) -> cython.void:
         """Open again the link that the end of a block closed, as browsers do."""
         if self.bits[self.depth - 1] & TABLE_PART:
@@ -202,6 +225,9 @@ class Stack:
                 self.pending = self.nodes[at]
         if self.bits[at] & MARKER:
             self.pending = self.links[at]
+        if self.bits[at] & AGAIN and self.nodes[at] == self.count - 1:
+            self.count -= 1
+            self.elements -= 1
 
     def _grow_nodes(self, length: int) -> None:
         self.tags = _longer(self.tags, 0, length, "h")

@@ -15,12 +15,12 @@ from pipelines.extract.tags import (
 )  # fmt: skip
 # isort: on
 
-if cython.compiled:
-    from cython.cimports.pipelines.extract.html_scan import raw_end, script_end
-    from cython.cimports.pipelines.extract.html_stack import Stack
-else:
+if not cython.compiled:
     from pipelines.extract.html_scan import raw_end, script_end
     from pipelines.extract.html_stack import Stack
+else:
+    from cython.cimports.pipelines.extract.html_scan import raw_end, script_end  # type: ignore[no-redef]
+    from cython.cimports.pipelines.extract.html_stack import Stack  # type: ignore[no-redef]
 
 
 @cython.cclass
@@ -167,6 +167,8 @@ class Starts(Stack):
         elif rule == START_COLUMN:
             at = max(at, self.opened[COLGROUP])
         self.pop_to(at + 1)
+        if rule == START_CELL and self.keys[at] != TR and self.keys[at] != TEMPLATE:
+            self.insert(TR, TR, 0, 0, True)
         return True
 
     @cython.cfunc
@@ -254,9 +256,12 @@ class Starts(Stack):
 
     @cython.cfunc
     def end_formatting(self, number: cython.int) -> cython.void:
-        """Close an element that is open in scope; if a block began in it, where the block ends."""
+        """Close an element that is open in scope. If a block began in it: a link now, others where the block ends."""
         at: cython.int = self.opened[number]
         if self.specials[self.depth - 1] > at:
-            self.fold(at)
+            if number == A:
+                self.split(at)
+            else:
+                self.fold(at)
         else:
             self.pop_to(at)
