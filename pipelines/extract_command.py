@@ -75,8 +75,8 @@ def _pages_in(tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
 
 
 def document_of(name: str, data: bytes, url: str, urls: Mapping[str, str], recipe: Recipe) -> Document | Rejected:
-    """A page's document. How many pictures the recipe wants is a matter of the job, not asked here."""
-    extraction = replace(recipe.extract, images="optional")
+    """A page's document. How many pictures the recipe wants, and that they can be fetched, is a matter of the job."""
+    extraction = replace(recipe.extract, images="optional", data_images=True)
     address = urls.get(name, url or ADDRESS)
     return extract_html(data, address, decode=recipe.decode, parse=recipe.parse, extraction=extraction)
 

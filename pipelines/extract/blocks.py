@@ -135,8 +135,10 @@ def boilerplate_reason(shown: Shown, node: int, in_content: bool, config: Extrac
         return ""
     if tag == tags.A and _is_permalink(shown, node):
         return "permalink"
-    large = shown.chars[node] > config.max_boilerplate_share * shown.chars[0]
-    dense = shown.link_density(node) > config.max_link_density
+    block = KINDS[tag] & BLOCK or tag == tags.NOSCRIPT
+    large = bool(block) and shown.chars[node] > config.max_boilerplate_share * shown.chars[0]
+    density = shown.link_density(node) if block else 0.0
+    dense = density > config.max_link_density
     if shown.states[node] == SHOWN and tag in _TAGS and (dense or not large):
         return _TAGS[tag]
     if large:
@@ -151,7 +153,7 @@ def boilerplate_reason(shown: Shown, node: int, in_content: bool, config: Extrac
         return tags.NAMES[tag]
     if ("class" in attributes or "id" in attributes) and tag not in _HEADINGS:
         reason = _named_reason(attributes)
-        if reason and (reason not in _MADE_OF_LINKS or shown.link_density(node) > config.navigation_link_density):
+        if reason and (reason not in _MADE_OF_LINKS or density > config.navigation_link_density):
             return reason
     return "links" if dense and tag in _LINK_LISTS else ""
 

@@ -21,6 +21,12 @@ class ExtractConfig:
     """Media types that a <source> may have: "image/jpeg", ...; others are passed over."""
     prefer_linked_image: bool
     """Take the image file that the picture links to (thumbnail galleries) instead of the picture itself."""
+    data_images: bool
+    """Take pictures that stand in the page itself, as data: addresses; they are not fetched."""
+    icon_max_side: int
+    """A picture with no declared side longer than this is an icon, pixels; 0: none is."""
+    caption_max_chars: int
+    """So much text that is not content may stand between a picture and the content: captions, credits; characters."""
     max_link_density: float
     """A list or section whose text is links to a larger share than this is navigation, 0..1."""
     navigation_link_density: float
@@ -59,6 +65,12 @@ class ExtractConfig:
         ):  # fmt: skip
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in 0..1")
-        for name in ("prose_min_chars", "main_min_chars", "article_min_chars"):
+        for name in (
+            "prose_min_chars",
+            "main_min_chars",
+            "article_min_chars",
+            "icon_max_side",
+            "caption_max_chars",
+        ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0")

@@ -2,8 +2,7 @@
 
 from pipelines.extract.blocks import content, kept_nodes
 from pipelines.extract.config import ExtractConfig
-from pipelines.extract.images import find_images
-from pipelines.extract.kinds import IMAGES
+from pipelines.extract.images import find_images, pictures
 from pipelines.extract.layout import lay_out
 from pipelines.extract.parse import ParsedPage
 from pipelines.extract.tags import TEXT
@@ -20,10 +19,10 @@ def extract(page: ParsedPage, config: ExtractConfig) -> Document | Rejected:
     shown = look(page.tree)
     kept = shown.states if config.mode == "full" else kept_nodes(shown, *content(shown, config))
     keep = bytearray(tag == TEXT and kept[node] for node, tag in enumerate(page.tree.tags))
-    pictures = sum(bool(kept[node]) and tag in IMAGES for node, tag in enumerate(page.tree.tags))
-    if pictures > _ELEMENTS_PER_IMAGE * config.max_images:
-        return Rejected("too_many_images", f"{pictures} picture elements, at most {config.max_images} pictures")
-    images = find_images(shown, kept, page.base_url, page.url, config)
+    elements = len(pictures(shown))
+    if elements > _ELEMENTS_PER_IMAGE * config.max_images:
+        return Rejected("too_many_images", f"{elements} picture elements, at most {config.max_images} pictures")
+    images = find_images(shown, keep, page.base_url, page.url, config)
     document = Document(
         kind="page",
         url=page.url,

@@ -247,6 +247,8 @@ def lay_out(shown: Shown, keep: bytearray, images: Mapping[int, Image]) -> tuple
                 elif kind & PREFORMATTED:
                     preformatted += 1
             opened.append(node)
+            if images and node in images:
+                writer.image(images[node])
             if tag == FIGURE and images and (order := _in_reading_order(tree, node, places)):
                 parts.append((ends[node], stop, base))
                 base = len(opened)

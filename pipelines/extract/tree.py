@@ -9,7 +9,7 @@ import cython
 
 from pipelines.extract import tags as names
 from pipelines.extract.kinds import BLOCK, IMAGES, KINDS, SHOWN, SILENT, UNSHOWN, UNSHOWN_OTHERS
-from pipelines.extract.page_tree import PageTree
+from pipelines.extract.page_tree import Numbers, PageTree
 from pipelines.extract.tags import (
     BODY,
     BUTTON,
@@ -59,7 +59,7 @@ class Shown:
         self.states = bytearray(size)
         """HIDDEN, SHOWN or SILENT."""
         self.chars = array("i", bytes(4 * size))
-        """Of a block: characters of shown text in it."""
+        """Of a node: characters of shown text in it."""
         self.link_chars = array("i", bytes(4 * size))
         """Those of `chars` that are links."""
         self.own_chars = array("i", bytes(4 * size))
@@ -102,6 +102,8 @@ def _look(tree: PageTree, read_all: bool) -> Shown:
     starts: cython.int[:] = tree.starts
     stops: cython.int[:] = tree.stops
     states: cython.uchar[:] = found.states
+    chars: cython.int[:] = found.chars
+    link_chars: cython.int[:] = found.link_chars
     own: cython.int[:] = found.own_chars
     own_links: cython.int[:] = found.own_link_chars
     blocks: cython.int[:] = array("i", bytes(4 * size))
@@ -122,8 +124,10 @@ def _look(tree: PageTree, read_all: bool) -> Shown:
             if states[above] == SHOWN:
                 states[node] = SHOWN
                 count = count_chars(data, starts[node], stops[node])
+                chars[node] = count
                 own[blocks[above]] += count
                 if links[above] and tags[blocks[above]] != PRE:
+                    link_chars[node] = count
                     own_links[blocks[above]] += count
             node += 1
             continue
@@ -158,8 +162,6 @@ def _look(tree: PageTree, read_all: bool) -> Shown:
 
 
 def _sum_up(found: Shown) -> None:
-    found.chars = found.own_chars[:]
-    found.link_chars = found.own_link_chars[:]
     chars: cython.int[:] = found.chars
     links: cython.int[:] = found.link_chars
     parents: cython.int[:] = found.tree.parents
@@ -291,6 +293,27 @@ def count_chars(data: cython.p_const_uchar, start: cython.int, stop: cython.int)
             continue
         count += 1
     return count
+
+
+def kept_before(shown: Shown, keep: bytearray) -> tuple[Numbers, Numbers]:
+    """For each node (and one past the last): characters of kept texts before it, and of shown texts before it."""
+    size: cython.int = len(keep)
+    kept_sums = array("i", bytes(4 * size + 4))
+    shown_sums = array("i", bytes(4 * size + 4))
+    kept: cython.int[:] = kept_sums
+    all_: cython.int[:] = shown_sums
+    flags: cython.uchar[:] = keep
+    tags: cython.short[:] = shown.tree.tags
+    chars: cython.int[:] = shown.chars
+    node: cython.int
+    for node in range(size):
+        kept[node + 1] = kept[node]
+        all_[node + 1] = all_[node]
+        if tags[node] == TEXT:
+            all_[node + 1] += chars[node]
+            if flags[node]:
+                kept[node + 1] += chars[node]
+    return kept_sums, shown_sums
 
 
 def nodes_of(tree: PageTree, tag: int) -> Iterator[int]:
