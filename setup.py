@@ -4,6 +4,7 @@ Without them the build goes on: the same files run as they are, slower. pyprojec
 """
 
 import hashlib
+import re
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -21,16 +22,22 @@ DIRECTIVES = {
 
 
 def digest(module: str) -> str:
-    """A digest of what a module is compiled from."""
-    sources = sorted(Path(module).parent.glob("*.pxd"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in (Path(f"{module}.py"), *sources))).hexdigest()
+    """A digest of what a module is compiled from: its source, and the declarations that this and they name."""
+    found = [Path(f"{module}.py")]
+    for path in found:  # which grows
+        names = [found[0].stem, *re.findall(r"pipelines\.extract\.(\w+)", path.read_text())]
+        declarations = (found[0].with_name(f"{name}.pxd") for name in names)
+        found += sorted({pxd for pxd in declarations if pxd.exists()} - set(found))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in found)).hexdigest()
 
 
 def extension(module: str) -> Extension:
     """The extension of a module; it holds the digest of its source, so that a test finds one that is out of date."""
     mark = BUILT / f"{module.replace('/', '_')}_digest.c"
     mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.write_text(f'const char openm3w_source[] = "openm3w-source:{digest(module)}";\n')
+    text = f'const char openm3w_source[] = "openm3w-source:{digest(module)}";\n'
+    if not mark.exists() or mark.read_text() != text:  # a new file would be compiled again
+        mark.write_text(text)
     name = module.replace("/", ".")
     return Extension(name, [f"{module}.py", str(mark)], optional=True, extra_compile_args=["-O3"])
 

@@ -6,7 +6,7 @@ cdef int TOO_DEEP, TOO_MANY_ELEMENTS
 cdef class Stack:
     cdef public bytes source
     cdef public object merged
-    cdef public dict names
+    cdef public dict names, linked
     cdef short[::1] tags
     cdef int[::1] parents, ends, starts, stops
     cdef int[::1] keys, nodes, bits, below, scopes, specials, hards, htmls, links

@@ -58,6 +58,7 @@ class Stack:
         self.source = source
         self.merged: dict[int, list[tuple[int, int]]] = {}
         self.names: dict[bytes, int] = {}
+        self.linked: dict[int, bool] = {}  # whether the <a> with attributes from here on has an address
         self.max_elements, self.max_depth = min(max_elements, 2**30), min(max_depth, 2**30)
         self.count = self.depth = self.elements = self.fault = 0
         self.pending = -1  # a link that the end of a block closed: it goes on around the next text
@@ -161,7 +162,9 @@ class Stack:
         start: cython.int = self.starts[self.pending]
         stop: cython.int = self.stops[self.pending]
         self.pending = -1
-        if b"href" in self.source[start:stop].lower():
+        if start not in self.linked:
+            self.linked[start] = b"href" in self.source[start:stop].lower()
+        if self.linked[start]:
             self.insert(A, A, start, stop, True)
 
     @cython.cfunc

@@ -79,9 +79,12 @@ class PageTree:
 
     def attributes(self, node: int) -> dict[str, str]:
         """An element's attributes, names in lower case; the first of equal names counts. Not to be changed."""
-        found = self._attributes.get(node)
+        if self.tags[node] == tags.TEXT:
+            return {}
+        start = self.starts[node]  # a link that goes on in the next block is another node with the same attributes
+        found = self._attributes.get(start)
         if found is None:
-            found = self._attributes[node] = self._read_attributes(node)
+            found = self._attributes[start] = self._read_attributes(node)
         return found
 
     def text(self, node: int) -> str:
@@ -95,8 +98,6 @@ class PageTree:
 
     def _read_attributes(self, node: int) -> dict[str, str]:
         values: dict[str, str] = {}
-        if self.tags[node] == tags.TEXT:
-            return values
         for start, stop in ((self.starts[node], self.stops[node]), *self._merged.get(node, ())):
             for found in _ATTRIBUTE.finditer(self.source, start, stop):
                 name = _decode(found[1].lower())
