@@ -39,7 +39,7 @@ def extension(module: str) -> Extension:
     if not mark.exists() or mark.read_text() != text:  # a new file would be compiled again
         mark.write_text(text)
     name = module.replace("/", ".")
-    return Extension(name, [f"{module}.py", str(mark)], optional=True, extra_compile_args=["-O3"])
+    return Extension(name, [f"{module}.py", str(mark)], extra_compile_args=["-O3"])
 
 
 def extensions() -> list[Extension]:
@@ -48,9 +48,12 @@ def extensions() -> list[Extension]:
         from Cython.Build import cythonize
     except ImportError:
         return []
-    return cythonize(
+    modules = cythonize(
         [extension(module) for module in COMPILED], build_dir=str(BUILT), compiler_directives=DIRECTIVES, quiet=True
     )
+    for module in modules:
+        module.optional = True
+    return list(modules)
 
 
 setup(ext_modules=extensions())
