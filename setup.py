@@ -9,7 +9,9 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
-COMPILED = tuple(f"pipelines/extract/{name}" for name in ("html_scan", "html_stack", "html_starts", "html_reader"))
+_NAMES = """html_scan html_stack html_starts html_reader controls attribute_scan hiding tree text_writer layout
+    image_place"""
+COMPILED = tuple(f"pipelines/extract/{name}" for name in _NAMES.split())
 """Modules in Cython's pure Python mode, without ".py"."""
 BUILT = Path("build/cython")
 DIRECTIVES = {

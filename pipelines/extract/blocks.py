@@ -12,7 +12,8 @@ from functools import lru_cache
 from pipelines.extract import tags
 from pipelines.extract.config import ExtractConfig
 from pipelines.extract.kinds import BLOCK, HIDDEN, KINDS, SHOWN, SILENT
-from pipelines.extract.tree import Shown, children
+from pipelines.extract.nodes import children
+from pipelines.extract.tree import Shown
 
 # Elements and roles that are not content by definition.
 _TAGS = {tags.NAV: "navigation", tags.FOOTER: "footer", tags.SEARCH: "form", tags.MENU: "navigation"}

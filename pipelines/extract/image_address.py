@@ -7,6 +7,7 @@ address that only holds the place (data: URI, blank.gif, spacer) is beaten by an
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from pipelines.extract.config import ExtractConfig
@@ -37,6 +38,7 @@ _EDGE = "".join(map(chr, range(0x21)))  # C0 controls and space: what the URL st
 # An address that joining leaves as it is.
 _PLAIN = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?::\d{1,5})?/[\w%/:=&?~+!$,;'@()*.-]*\Z", re.ASCII)
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
+_SRCSET_ADDRESS = re.compile(r"[\s,]*+(\S++)")
 _LENGTH = re.compile(r"\s*(\d{1,5})(?:\.\d+)?\s*(?:px)?\s*\Z")
 _STYLE_LENGTH = {
     side: re.compile(rf"(?:^|;)\s*{side}\s*:\s*(\d{{1,5}})(?:\.\d+)?px", re.IGNORECASE) for side in ("width", "height")
@@ -141,22 +143,18 @@ def _largest(candidates: list[Candidate], declared_width: int, config: ExtractCo
 def parse_srcset(value: str) -> list[Candidate]:
     """The entries of a srcset attribute (HTML standard 4.8.4.2.2); addresses may hold commas."""
     candidates = []
-    position, end = 0, len(value)
-    while position < end:
-        while position < end and (value[position].isspace() or value[position] == ","):
-            position += 1
-        start = position
-        while position < end and not value[position].isspace():
-            position += 1
-        address = value[start:position]
-        if not address:
+    position = 0
+    while True:
+        found = _SRCSET_ADDRESS.match(value, position)
+        if not found:
             break
+        address, position = found[1], found.end()
         descriptor = ""
         if address.endswith(","):
             address = address.rstrip(",")
         else:
             comma = value.find(",", position)
-            stop = comma if comma >= 0 else end
+            stop = comma if comma >= 0 else len(value)
             descriptor = value[position:stop].strip().lower()
             position = stop
         width, density = _descriptor(descriptor)
@@ -165,6 +163,7 @@ def parse_srcset(value: str) -> list[Candidate]:
     return candidates
 
 
+@lru_cache(maxsize=2000)
 def _descriptor(text: str) -> tuple[float, float]:
     """(width, density); density 0 if the descriptor is not understood."""
     width, density = 0.0, 1.0

@@ -3,12 +3,17 @@
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import cython
 
 from pipelines.extract import tags
+from pipelines.extract.attribute_scan import value_of
 from pipelines.extract.config import ExtractConfig
 from pipelines.extract.image_address import IMAGE_FILE, declared_size
 from pipelines.extract.kinds import BLOCK, KINDS
 from pipelines.extract.page_tree import Numbers
+from pipelines.extract.tags import FIGURE, A
 from pipelines.extract.tree import Shown, kept_before
 
 # How far up from a picture its figure, or the name of what it stands in, may be; levels.
@@ -18,7 +23,7 @@ _LEVELS_TO_NAME = 3
 TRACKER_PIXELS = 3
 # One with a declared height no larger than this is a rule or a line of text, pixels.
 _BAR_PIXELS = 16
-_FAR = 1 << 30
+FAR = 1 << 30
 # Blocks of running text: a picture in one goes with its words.
 _RUNNING = frozenset({tags.P, tags.LI, *range(tags.H1, tags.H6 + 1)})
 # What a word of a class, an id or a file's name says of a picture. The words of a file's name count only here:
@@ -61,132 +66,149 @@ _FILE_WORDS = _by_word(_OF_FILES)
 _ELEMENT_WORDS = _by_word(_OF_ELEMENTS)
 
 
+@cython.cclass
 class Places:
     """Where the kept and the dropped text of a page stands, as seen from a picture."""
 
+    if TYPE_CHECKING:
+        tags: Numbers
+        ends: Numbers
+        parents: Numbers
+        link_chars: Numbers
+        kept: Numbers
+        all: Numbers
+
     def __init__(self, shown: Shown, keep: bytearray, config: ExtractConfig) -> None:
-        self.shown = shown
         self.tree = shown.tree
-        self.config = config
+        self.icon_max_side = config.icon_max_side
+        self.limit = config.caption_max_chars
+        self.tags, self.ends, self.parents = shown.tree.tags, shown.tree.ends, shown.tree.parents
+        self.link_chars = shown.link_chars
         self.kept, self.all = kept_before(shown, keep)
-        self._whole = range(len(keep))
+        self.size = len(keep)
 
     def reason_against(self, node: int) -> str:
         """Why a picture is not content, judged without its address; "" if it may be."""
-        tree = self.tree
-        attributes = tree.attributes(node)
-        width, height = declared_size(attributes)
+        if reason := self.outside(node):
+            return reason
+        width, height = declared_size(self.tree.attributes(node))
         if 0 < width <= TRACKER_PIXELS or 0 < height <= TRACKER_PIXELS:
             return "tracker"
-        if 0 < max(width, height) <= self.config.icon_max_side or (width and 0 < height <= _BAR_PIXELS):
+        if 0 < max(width, height) <= self.icon_max_side or (width and 0 < height <= _BAR_PIXELS):
             return "icon"
-        return self._named(node) or self._outside(node)
+        return self.named(node)
 
-    def _named(self, node: int) -> str:
+    @cython.cfunc
+    def named(self, node: cython.int) -> str:
         """What the names of a picture, and of what holds it and next to no text, say against it."""
-        tree = self.tree
         for _ in range(_LEVELS_TO_NAME + 1):
-            if node <= 0 or self._kept_in(node) > self.config.caption_max_chars:
+            if node <= 0 or self.kept_in(node) > self.limit:
                 break
-            attributes = tree.attributes(node)
-            if reason := named(attributes.get("class", ""), attributes.get("id", "")):
+            reason: str = _named(value_of(self.tree, node, b"class"), value_of(self.tree, node, b"id"))
+            if reason:
                 return reason
-            node = tree.parents[node]
+            node = self.parents[node]
         return ""
 
-    def _kept_in(self, node: int) -> int:
-        return self.kept[self.tree.ends[node]] - self.kept[node]
+    @cython.cfunc
+    def kept_in(self, node: cython.int) -> cython.int:
+        return self.kept[self.ends[node]] - self.kept[node]
 
-    def _shown_in(self, node: int) -> int:
-        return self.all[self.tree.ends[node]] - self.all[node]
+    @cython.cfunc
+    def shown_in(self, node: cython.int) -> cython.int:
+        return self.all[self.ends[node]] - self.all[node]
 
-    def _outside(self, node: int) -> str:
+    @cython.cfunc
+    def outside(self, node: cython.int) -> str:
         """Whether a picture stands apart from the content: judged by the text nearest to it, in the tree and in order.
 
         In the tree: the first element around it with text beside it must hold as much kept text as dropped; a caption
         or a credit that was dropped does not count. In order: little dropped text may stand between it and the content.
         """
-        unit = self._figure(node)
-        if 2 * self._kept_in(unit) >= self._shown_in(unit) > 0:
+        unit: cython.int = self.figure(node)
+        if 2 * self.kept_in(unit) >= self.shown_in(unit) > 0:
             return ""
-        limit = self.config.caption_max_chars
-        left, right = self._gaps(unit)
-        if min(left, right) > limit:
+        left: cython.int = self.gap_before(unit)
+        right: cython.int = self.gap_after(self.ends[unit])
+        if min(left, right) > self.limit:
             return "outside"
-        tree = self.tree
-        block = tree.parents[unit]
-        while block > 0 and not KINDS[tree.tags[block]] & BLOCK:
-            block = tree.parents[block]
-        if tree.tags[block] in _RUNNING and self._shown_in(block) and not self._kept_in(block):
+        block: cython.int = self.parents[unit]
+        while block > 0 and not KINDS[self.tags[block]] & BLOCK:
+            block = self.parents[block]
+        if self.tags[block] in _RUNNING and self.shown_in(block) and not self.kept_in(block):
             return "outside"
-        if max(left, right) == _FAR and self._leads_away(node):
+        if max(left, right) == FAR and self.leads_away(node):
             return "link"
+        around: cython.int
+        shown: cython.int
+        kept: cython.int
         while unit > 0:
-            around = tree.parents[unit]
-            shown = self._shown_in(around) - self._shown_in(unit)
-            kept = self._kept_in(around) - self._kept_in(unit)
+            around = self.parents[unit]
+            shown = self.shown_in(around) - self.shown_in(unit)
+            kept = self.kept_in(around) - self.kept_in(unit)
             if 2 * kept >= shown > 0:
                 return ""
-            if kept == 0 and shown > limit:
+            if kept == 0 and shown > self.limit:
                 return "outside"
-            if shown and 2 * (self.shown.link_chars[around] - self.shown.link_chars[unit]) > shown:
+            if shown and 2 * (self.link_chars[around] - self.link_chars[unit]) > shown:
                 return "outside"
             unit = around
         return ""
 
-    def _figure(self, node: int) -> int:
+    @cython.cfunc
+    def figure(self, node: cython.int) -> cython.int:
         """The figure around a picture, or the picture itself."""
-        above = node
+        above: cython.int = node
         for _ in range(_LEVELS_TO_FIGURE):
-            above = self.tree.parents[above]
+            above = self.parents[above]
             if above <= 0:
                 break
-            if self.tree.tags[above] == tags.FIGURE:
+            if self.tags[above] == FIGURE:
                 return above
         return node
 
-    def _leads_away(self, node: int) -> bool:
+    @cython.cfunc
+    def leads_away(self, node: cython.int) -> cython.bint:
         """Whether a link around a picture leads to another page, not to a larger picture."""
-        tree = self.tree
         for _ in range(_LEVELS_TO_NAME):
-            node = tree.parents[node]
+            node = self.parents[node]
             if node <= 0:
                 break
-            if tree.tags[node] == tags.A and (link := tree.attributes(node).get("href", "")):
+            if self.tags[node] == A and (link := value_of(self.tree, node, b"href")):
                 return not link.startswith("#") and not IMAGE_FILE.search(link.partition("?")[0])
         return False
 
-    def _gaps(self, unit: int) -> tuple[int, int]:
-        """Characters of dropped text between a picture and the kept text before it, and after it."""
-        end = self.tree.ends[unit]
-        kept, shown = self.kept, self.all
-        left = shown[unit] - shown[_start_of(kept, unit)] if kept[unit] else _FAR
-        right = shown[_end_of(kept, end)] - shown[end] if kept[end] < kept[len(kept) - 1] else _FAR
-        return left, right
+    @cython.cfunc
+    def gap_before(self, unit: cython.int) -> cython.int:
+        """Characters of dropped text between a picture and the kept text before it; FAR if there is none."""
+        if not self.kept[unit]:
+            return FAR
+        low: cython.int = 0  # the first node before which so much is kept
+        high: cython.int = unit
+        middle: cython.int
+        while low < high:
+            middle = (low + high) // 2
+            if self.kept[middle] < self.kept[unit]:
+                low = middle + 1
+            else:
+                high = middle
+        return self.all[unit] - self.all[low]
 
-
-def _start_of(kept: Numbers, at: int) -> int:
-    """One past the last kept text before a node."""
-    low, high = 0, at
-    while low < high:
-        middle = (low + high) // 2
-        if kept[middle] < kept[at]:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-def _end_of(kept: Numbers, at: int) -> int:
-    """The first kept text from a node on."""
-    low, high = at, len(kept) - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        if kept[middle] > kept[at]:
-            high = middle - 1
-        else:
-            low = middle
-    return low
+    @cython.cfunc
+    def gap_after(self, end: cython.int) -> cython.int:
+        """The like for the kept text from a node on."""
+        if self.kept[end] == self.kept[self.size]:
+            return FAR
+        low: cython.int = end  # the last node before which no more is kept
+        high: cython.int = self.size
+        middle: cython.int
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self.kept[middle] > self.kept[end]:
+                high = middle - 1
+            else:
+                low = middle
+        return self.all[low] - self.all[end]
 
 
 def file_reason(address: str) -> str:
@@ -206,7 +228,7 @@ def file_reason(address: str) -> str:
 
 
 @lru_cache(maxsize=20_000)
-def named(classes: str, identity: str) -> str:
+def _named(classes: str, identity: str) -> str:
     """What the class and the id of an element say against the pictures in it."""
     return next(_reasons(_ELEMENT_WORDS, f"{classes[:300]} {identity[:40]}"), "")
 

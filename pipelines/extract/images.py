@@ -5,13 +5,15 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 
+from pipelines.extract.attribute_scan import value_of
 from pipelines.extract.config import ExtractConfig
 from pipelines.extract.image_address import choose_address, declared_size, image_files_in, is_placeholder, resolve_url
 from pipelines.extract.image_place import TRACKER_PIXELS, Places, file_reason
 from pipelines.extract.kinds import HIDDEN, IMAGES, SHOWN, SILENT
+from pipelines.extract.nodes import children, clean, line_of, nodes_of
 from pipelines.extract.page_tree import PageTree
 from pipelines.extract.tags import FIGCAPTION, FIGURE, NOSCRIPT, PICTURE, SOURCE, TEXT, A
-from pipelines.extract.tree import Shown, children, clean, line_of, nodes_of
+from pipelines.extract.tree import Shown
 from schemas.document import Image
 
 # Classes that content systems give to the caption of a picture where they have no <figcaption> (WordPress, MediaWiki).
@@ -78,9 +80,9 @@ def pictures(shown: Shown) -> list[int]:
     found = [node for tag in IMAGES for node in nodes_of(tree, tag) if shown.states[node] != HIDDEN]
     found.sort()
     for figure in nodes_of(tree, FIGURE):
-        if shown.states[figure] == SHOWN and _named_picture(tree.attributes(figure)):
+        if shown.states[figure] == SHOWN:
             at = bisect_left(found, figure)
-            if at == len(found) or found[at] >= tree.ends[figure]:
+            if (at == len(found) or found[at] >= tree.ends[figure]) and _named_picture(tree.attributes(figure)):
                 found.insert(at, figure)
     return found
 
@@ -106,7 +108,7 @@ def _address(tree: PageTree, node: int, base_url: str, page_url: str, config: Ex
 def _link(tree: PageTree, node: int) -> str:
     while node > 0:
         node = tree.parents[node]
-        if tree.tags[node] == A and (link := tree.attributes(node).get("href", "")):
+        if tree.tags[node] == A and (link := value_of(tree, node, b"href")):
             return link
     return ""
 
@@ -186,7 +188,7 @@ def _caption_of(shown: Shown, node: int) -> str:
             return next((line_of(tree, caption) for caption in _captions(tree, holder)), "")
         if level < _LEVELS_TO_CAPTION and shown.chars[holder] > 0:
             for child in islice(children(tree, holder), _MAX_BESIDE):
-                if tree.tags[child] != TEXT and _is_caption(tree.attributes(child).get("class", "")):
+                if tree.tags[child] != TEXT and _is_caption(value_of(tree, child, b"class")):
                     fits = shown.chars[holder] - shown.chars[child] <= _BESIDE_CAPTION_CHARS
                     return line_of(tree, child) if fits else ""
     return ""

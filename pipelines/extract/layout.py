@@ -1,7 +1,4 @@
-"""From kept texts to slots: where text breaks, what stands between words, and where an image stands.
-
-`TextWriter` knows separators and nothing of HTML; `lay_out` knows elements and nothing of separators.
-"""
+"""From kept texts to slots, in reading order: what each element does to the text around it."""
 
 import re
 from bisect import bisect_left
@@ -10,6 +7,7 @@ from collections.abc import Mapping
 import cython
 
 from pipelines.extract.kinds import BLOCK, BOX, CELL, KINDS, PARAGRAPH, PREFORMATTED, SHOWN
+from pipelines.extract.nodes import children
 from pipelines.extract.page_tree import PageTree
 from pipelines.extract.tags import (
     BR,
@@ -22,151 +20,18 @@ from pipelines.extract.tags import (
     TEXT,
     TR,
 )  # fmt: skip
-from pipelines.extract.tree import INVISIBLE, Shown, children
-from schemas.document import Image, Slot, Text
+from pipelines.extract.tree import Shown
+from schemas.document import Image, Slot
+
+if cython.compiled:
+    from cython.cimports.pipelines.extract.text_writer import TextWriter
+else:
+    from pipelines.extract.text_writer import TextWriter
 
 _PARAGRAPH_CHARS = 80
 # A cell longer than this is a part of the page's layout, not of a table of data; characters.
 _DATA_CELL_CHARS = 400
 _ORDINAL = re.compile(r"-?\d{1,6}", re.ASCII)
-
-
-@cython.cclass
-class TextWriter:
-    """Writes words, breaks and images; separators are written when the next word or image needs them.
-
-    Breaks are counted in newlines: 1 ends a line, 2 a paragraph.
-    """
-
-    slots: list[Slot]
-    items: cython.int  # above 0 (within a list item), no break is larger than a line's
-    one_line: cython.int  # above 0 (within a cell of a table), a break is a space
-    run: list[str]
-    pending: cython.int
-    space: cython.bint
-    written: cython.int
-    marker: str
-    cells: cython.int
-    only_images: cython.bint
-
-    def __init__(self) -> None:
-        self.slots = []
-        self.items = 0
-        self.one_line = 0
-        self.run = []
-        self.pending = 0
-        self.space = False
-        self.written = 2  # newlines at the end of what is written; nothing precedes the first word
-        self.marker = ""
-        self.cells = 0
-        self.only_images = False  # so far in this row: a cell with a picture needs no separator after it
-
-    @cython.ccall
-    def words(self, raw: str) -> cython.void:
-        """Running text: white space collapses, none is added or lost between words."""
-        parts: list[str] = raw.split()
-        if not parts:
-            self.space = self.space or len(raw) > 0
-            return
-        if raw[0].isspace():
-            self.space = True
-        self.write(" ".join(parts))
-        self.space = raw[len(raw) - 1].isspace()
-
-    @cython.ccall
-    def preformatted(self, raw: str) -> cython.void:
-        """Text whose spaces and line breaks count."""
-        raw = raw.replace("\u00a0", " ")
-        if not raw.strip() and self.written:  # no third newline; but what indents the next word stays
-            raw = "\n" * min(raw.count("\n"), 2 - self.written) + raw.rpartition("\n")[2]
-            if not raw:
-                return
-        self.write(raw)
-        self.written = min(2, len(raw) - len(raw.rstrip("\n")))
-
-    @cython.ccall
-    def line_break(self) -> cython.void:
-        """A <br>: a second one in a row makes a blank line."""
-        if self.one_line:
-            self.space = True
-        else:
-            self.pending = min(max(self.pending, self.written) + 1, 2)
-
-    @cython.ccall
-    def block_break(self, newlines: cython.int) -> cython.void:
-        """At least so many newlines before the next word."""
-        if self.one_line:
-            self.space = True
-        else:
-            self.pending = max(self.pending, min(newlines, 1 if self.items else 2))
-
-    @cython.ccall
-    def start_item(self, marker: str) -> cython.void:
-        """Goes before the next word, if one comes before the item ends."""
-        self.items += 1
-        self.marker = "" if self.one_line else marker
-
-    @cython.ccall
-    def end_item(self) -> cython.void:
-        self.items -= 1
-        self.marker = ""
-
-    @cython.ccall
-    def start_row(self) -> cython.void:
-        self.cells = 0
-        self.only_images = False
-
-    @cython.ccall
-    def start_cell(self, first: cython.bint) -> cython.void:
-        if not first and not self.only_images:
-            self.cells += 1
-
-    @cython.ccall
-    def image(self, image: object) -> cython.void:
-        """At this place. A break before it belongs to the text before it."""
-        self.break_if_due()
-        self.end_run()
-        self.slots.append(image)  # type: ignore[arg-type]
-        self.only_images = self.written > 0
-
-    def finish(self) -> tuple[Slot, ...]:
-        self.end_run()
-        if self.slots:
-            last = self.slots.pop()
-            self.slots.append(Text(last.text.rstrip()) if isinstance(last, Text) else last)
-        return tuple([slot for slot in self.slots if not isinstance(slot, Text) or slot.text])
-
-    @cython.cfunc
-    def write(self, text: str) -> cython.void:
-        self.break_if_due()
-        if self.cells:
-            self.run.append((" | " * self.cells)[1 if self.written else 0 :])
-            self.cells = 0
-        elif self.space and not self.written:
-            self.run.append(" ")
-        self.space = False
-        if self.marker:
-            self.run.append(self.marker)
-            self.marker = ""
-        self.run.append(text)
-        self.written = 0
-        self.only_images = False
-
-    @cython.cfunc
-    def break_if_due(self) -> cython.void:
-        if self.pending > self.written:
-            self.run.append("\n" if self.pending - self.written == 1 else "\n\n")
-            self.written = self.pending
-        self.pending = 0
-
-    @cython.cfunc
-    def end_run(self) -> cython.void:
-        if not self.run:
-            return
-        text: str = INVISIBLE.sub("", "".join(self.run))
-        if text:
-            self.slots.append(Text(text))
-        self.run = []
 
 
 def lay_out(shown: Shown, keep: bytearray, images: Mapping[int, Image]) -> tuple[Slot, ...]:
@@ -175,7 +40,11 @@ def lay_out(shown: Shown, keep: bytearray, images: Mapping[int, Image]) -> tuple
     keep: 1 for each node that is a text to keep.
     """
     tree = shown.tree
+    source: bytes = tree.source
+    data: cython.p_const_uchar = source
     tags: cython.short[:] = tree.tags
+    starts: cython.int[:] = tree.starts
+    stops: cython.int[:] = tree.stops
     ends: cython.int[:] = tree.ends
     own: cython.int[:] = shown.own_chars
     states: cython.uchar[:] = shown.states
@@ -213,7 +82,11 @@ def lay_out(shown: Shown, keep: bytearray, images: Mapping[int, Image]) -> tuple
         tag = tags[node]
         if tag == TEXT:
             if kept[node]:
-                text = tree.text(node)
+                if _is_plain(data, starts[node], stops[node]):
+                    text: str = source[starts[node] : stops[node]].decode("utf-8", "replace")
+                else:
+                    text = tree.text(node)
+                    writer.odd = True
                 if preformatted:
                     writer.preformatted(text)
                 else:
@@ -259,6 +132,24 @@ def lay_out(shown: Shown, keep: bytearray, images: Mapping[int, Image]) -> tuple
             writer.image(images[node])
         node += 1
     return writer.finish()
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _is_plain(data: cython.p_const_uchar, start: cython.int, stop: cython.int) -> cython.bint:
+    """Whether a text can be taken as it stands: no references, controls, returns, soft hyphens."""
+    if not cython.compiled:
+        return False
+    at: cython.int
+    byte: cython.int
+    for at in range(start, stop):
+        byte = data[at]
+        if byte == 38 or byte == 127 or byte < 32:
+            if byte != 10 and byte != 9:
+                return False
+        elif byte == 0xC2 or byte == 0xEF:  # the soft hyphen and the byte order mark begin so
+            return False
+    return True
 
 
 @cython.cfunc

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from pipelines.extract.html_reader import parse_tree
 from pipelines.extract.image_address import resolve_url
+from pipelines.extract.nodes import children, nodes_of
 from pipelines.extract.page import HtmlPage
 from pipelines.extract.page_tree import PageTree
 from pipelines.extract.tags import BASE, META, TITLE
-from pipelines.extract.tree import children, nodes_of
 from schemas.document import Source
 from schemas.rejection import Rejected
 
@@ -50,7 +50,7 @@ def parse_html(page: HtmlPage, config: ParseConfig) -> ParsedPage | Rejected:
     """Parse a page. Reasons: too_large, too_many_attributes, too_deep, too_many_elements, unparsable."""
     if len(page.html) > config.max_chars:
         return Rejected("too_large", f"{len(page.html)} characters, at most {config.max_chars}")
-    tree = parse_tree(page.html.encode("utf-8", "replace"), config)
+    tree = parse_tree(page.utf8 or page.html.encode("utf-8", "replace"), config)
     if isinstance(tree, Rejected):
         return tree
     if len(tree) == 1:

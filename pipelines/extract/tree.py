@@ -2,21 +2,17 @@
 
 import re
 from array import array
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
 
 import cython
 
-from pipelines.extract import tags as names
-from pipelines.extract.kinds import BLOCK, IMAGES, KINDS, SHOWN, SILENT, UNSHOWN, UNSHOWN_OTHERS
+from pipelines.extract.hiding import hides_itself
+from pipelines.extract.kinds import BLOCK, KINDS, SHOWN, SILENT, UNSHOWN, UNSHOWN_OTHERS
 from pipelines.extract.page_tree import Numbers, PageTree
 from pipelines.extract.tags import (
-    BODY,
     BUTTON,
     DT,
     H1,
     H6,
-    HTML,
     NOSCRIPT,
     OTHER,
     PRE,
@@ -26,18 +22,14 @@ from pipelines.extract.tags import (
     P,
 )  # fmt: skip
 
-# Words that style sheets use for "read this aloud, do not show it".
 if cython.compiled:
     from cython.cimports.libc.string import memcmp
+    from cython.cimports.pipelines.extract.attribute_scan import has_href
+    from cython.cimports.pipelines.extract.hiding import may_hide
+else:
+    from pipelines.extract.attribute_scan import has_href
+    from pipelines.extract.hiding import may_hide
 
-_UNSHOWN_CLASSES = frozenset(
-    {"sr-only", "visually-hidden", "visuallyhidden", "screen-reader-text", "screen-reader-only", "screenreader-only",
-     "element-invisible", "u-hidden", "is-hidden", "a11y-hidden", "noprint-hidden"}
-)  # fmt: skip
-_HIDING_STYLE = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
-# Without one of these letters in a row, no attribute hides.
-_MAY_HIDE = re.compile(rb"hid|none|sr-o|reader|invis", re.IGNORECASE)
-_HREF = re.compile(rb"(?<![0-9a-z_:-])href(?![0-9a-z_:-])", re.IGNORECASE)
 # With less visible text than this, and so many times more that is not, the page waits for its script; characters.
 _SCRIPTED_CHARS = 1500
 _SCRIPTED_RATIO = 3
@@ -177,84 +169,6 @@ def _is_unshown_other(source: bytes, stop: cython.int) -> cython.bint:
     return source[max(stop - 14, 0) : stop].lower().endswith(UNSHOWN_OTHERS)
 
 
-def hides_itself(tag: int, attributes: Mapping[str, str]) -> bool:
-    """Whether an element's own attributes hide it: hidden, aria-hidden, inline style, or a class for screen readers.
-
-    The page as a whole is never hidden (scripts show it later), and aria-hidden does not hide a picture from the eye.
-    """
-    if tag in (HTML, BODY):
-        return False
-    if "hidden" in attributes:  # "S:..." is how React sends a part that its script puts in place at once
-        return attributes["hidden"].lower() != "until-found" and not attributes.get("id", "").startswith("S:")
-    if attributes.get("aria-hidden", "").strip().lower() == "true" and tag not in IMAGES:
-        return True
-    if "style" in attributes and _HIDING_STYLE.search(attributes["style"]):
-        return True
-    return "class" in attributes and _is_hiding_class(attributes["class"][:2000])
-
-
-@lru_cache(maxsize=20_000)
-def _is_hiding_class(value: str) -> bool:
-    return not _UNSHOWN_CLASSES.isdisjoint(value.lower().split())
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def may_hide(data: cython.p_const_uchar, start: cython.int, stop: cython.int) -> cython.bint:
-    """Whether the attributes there may hide their element; most cannot."""
-    if not cython.compiled:
-        return _MAY_HIDE.search(data, start, stop) is not None
-    at: cython.int
-    byte: cython.int
-    for at in range(start, stop - 2):
-        byte = data[at] | 32
-        if byte == 104:
-            if data[at + 1] | 32 == 105 and data[at + 2] | 32 == 100:  # hid
-                return True
-        elif at + 3 < stop:
-            if byte == 110:
-                if data[at + 1] | 32 == 111 and data[at + 2] | 32 == 110 and data[at + 3] | 32 == 101:  # none
-                    return True
-            elif byte == 115:
-                if data[at + 1] | 32 == 114 and data[at + 2] == 45 and data[at + 3] | 32 == 111:  # sr-o
-                    return True
-            elif byte == 114:
-                if (
-                    at + 5 < stop and data[at + 1] | 32 == 101 and data[at + 2] | 32 == 97
-                    and data[at + 3] | 32 == 100 and data[at + 4] | 32 == 101 and data[at + 5] | 32 == 114
-                ):  # reader  # fmt: skip
-                    return True
-            elif byte == 105 and (
-                at + 4 < stop and data[at + 1] | 32 == 110 and data[at + 2] | 32 == 118
-                and data[at + 3] | 32 == 105 and data[at + 4] | 32 == 115
-            ):  # invis  # fmt: skip
-                return True
-    return False
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def has_href(data: cython.p_const_uchar, start: cython.int, stop: cython.int) -> cython.bint:
-    """Whether an attribute there is (or, which is rare, a value holds the word) "href"."""
-    if not cython.compiled:
-        return _HREF.search(data, start, stop) is not None
-    at: cython.int
-    for at in range(start, stop - 3):
-        if (
-            data[at] | 32 == 104 and data[at + 1] | 32 == 114 and data[at + 2] | 32 == 101 and data[at + 3] | 32 == 102
-            and (at == start or not _in_name(data[at - 1])) and (at + 4 >= stop or not _in_name(data[at + 4]))
-        ):  # fmt: skip
-            return True
-    return False
-
-
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
-def _in_name(byte: cython.int) -> cython.bint:
-    return 97 <= (byte | 32) <= 122 or 48 <= byte <= 58 or byte == 45 or byte == 95
-
-
 @cython.cfunc
 @cython.exceptval(check=False)
 def count_chars(data: cython.p_const_uchar, start: cython.int, stop: cython.int) -> cython.int:
@@ -314,59 +228,3 @@ def kept_before(shown: Shown, keep: bytearray) -> tuple[Numbers, Numbers]:
             if flags[node]:
                 kept[node + 1] += chars[node]
     return kept_sums, shown_sums
-
-
-def nodes_of(tree: PageTree, tag: int) -> Iterator[int]:
-    """The elements with a tag, in document order."""
-    known = tree.tags.tobytes()
-    wanted = array("h", [tag]).tobytes()
-    at = known.find(wanted)
-    while at >= 0:
-        if at % 2 == 0:
-            yield at // 2
-        at = known.find(wanted, at + 2 - at % 2)
-
-
-def children(tree: PageTree, node: int) -> Iterator[int]:
-    """The elements and texts that stand in an element and in no other in it, in document order."""
-    child, end = node + 1, tree.ends[node]
-    while child < end:
-        yield child
-        child = tree.ends[child]
-
-
-def line_of(tree: PageTree, root: int) -> str:
-    """The text that an element shows, as one line."""
-    parts: list[str] = []
-    node, end = root + 1, tree.ends[root]
-    block_ends: list[int] = []
-    while node < end:
-        while block_ends and block_ends[len(block_ends) - 1] <= node:
-            block_ends.pop()
-            parts.append(" ")
-        tag = tree.tags[node]
-        if tag == TEXT:
-            parts.append(tree.text(node))
-        elif (
-            KINDS[tag] & UNSHOWN
-            or tag == NOSCRIPT
-            or (tree.stops[node] > tree.starts[node] and hides_itself(tag, tree.attributes(node)))
-        ):
-            node = tree.ends[node]
-            continue
-        elif KINDS[tag] & BLOCK:
-            parts.append(" ")
-            block_ends.append(tree.ends[node])
-        elif tag == names.BR:
-            parts.append(" ")
-        node += 1
-    return clean("".join(parts))
-
-
-# Controls without a meaning in text, soft hyphens and byte order marks.
-INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\ufeff\ufffe\uffff]")
-
-
-def clean(text: str) -> str:
-    """One line of text: white space (NBSP too) collapsed, control characters gone."""
-    return " ".join(INVISIBLE.sub("", text).split())

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pipelines.extract.nodes import clean, nodes_of
 from pipelines.extract.parse import ParsedPage
 from pipelines.extract.tags import META, SCRIPT
-from pipelines.extract.tree import clean, nodes_of
 from pipelines.extract.video_address import is_file, join
 from schemas.document import Subtitles
 

@@ -8,6 +8,7 @@ that name the same address are one video; of each text the first place that give
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from pipelines.extract.nodes import clean, line_of
 from pipelines.extract.page_tree import PageTree
 from pipelines.extract.parse import ParsedPage
 from pipelines.extract.tags import (
@@ -22,7 +23,6 @@ from pipelines.extract.tags import (
     VIDEO,
     A,
 )  # fmt: skip
-from pipelines.extract.tree import clean, line_of
 from pipelines.extract.video_address import FILE_NAME, is_file, join, lazy_src, rank_of
 from pipelines.extract.video_metadata import Mention, first, of_linked_data, of_metas, page_description, page_title
 from schemas.document import Document, Subtitles, Video
