@@ -93,6 +93,21 @@ def kept_nodes(shown: Shown, roots: list[int], dropped: Collection[int]) -> byte
     return kept
 
 
+def reasons(shown: Shown, roots: list[int], dropped: Mapping[int, str]) -> dict[int, str]:
+    """Why each text that is shown and not kept is dropped."""
+    why: dict[int, str] = {}
+    kept = kept_nodes(shown, roots, dropped)
+    tree = shown.tree
+    for block, reason in dropped.items():
+        for node in range(block, tree.ends[block]):
+            if tree.tags[node] == tags.TEXT and shown.states[node] == SHOWN:
+                why[node] = reason
+    for node, state in enumerate(shown.states):
+        if tree.tags[node] == tags.TEXT and state == SHOWN and not kept[node]:
+            why.setdefault(node, "outside the main block")
+    return why
+
+
 def _outside(shown: Shown, dropped: Collection[int], node: int, end: int) -> Iterator[int]:
     """The nodes up to `end` that are in no dropped block and not hidden, in document order."""
     ends = shown.tree.ends

@@ -94,6 +94,8 @@ def lay_out(shown: Shown, keep: bytearray, images: Mapping[int, Image]) -> tuple
             node += 1
             continue
         if states[node] == 0:
+            if images and node in images:  # what stands for a video
+                writer.image(images[node])
             node = ends[node]
             continue
         kind = kinds[tag]

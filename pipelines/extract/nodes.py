@@ -2,7 +2,7 @@
 
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pipelines.extract.hiding import hides_itself
 from pipelines.extract.kinds import BLOCK, KINDS, UNSHOWN
@@ -32,8 +32,8 @@ def children(tree: PageTree, node: int) -> Iterator[int]:
         child = tree.ends[child]
 
 
-def line_of(tree: PageTree, root: int) -> str:
-    """The text that an element shows, as one line."""
+def line_of(tree: PageTree, root: int, without: Callable[[PageTree, int], bool] | None = None) -> str:
+    """The text that an element shows, as one line. without: tells the elements in it that are left out."""
     parts: list[str] = []
     node, end = root + 1, tree.ends[root]
     block_ends: list[int] = []
@@ -47,6 +47,7 @@ def line_of(tree: PageTree, root: int) -> str:
         elif (
             KINDS[tag] & UNSHOWN
             or tag == NOSCRIPT
+            or (without is not None and without(tree, node))
             or (tree.stops[node] > tree.starts[node] and hides_itself(tag, tree.attributes(node)))
         ):
             node = tree.ends[node]

@@ -91,7 +91,7 @@ class TextWriter:
         """At this place. A break before it belongs to the text before it."""
         self.break_if_due()
         self.end_run()
-        self.slots.append(image)
+        self.slots.append(image)  # type: ignore[arg-type]
         self.only_images = self.written > 0
 
     def finish(self) -> tuple[Slot, ...]:

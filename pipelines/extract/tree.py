@@ -83,6 +83,11 @@ def look(tree: PageTree) -> Shown:
     return shown
 
 
+def look_at_all(tree: PageTree) -> Shown:
+    """As `look`, as if nothing were hidden and no script ran."""
+    return _look(tree, True)
+
+
 def _look(tree: PageTree, read_all: bool) -> Shown:
     found = Shown(tree, read_all)
     source: bytes = tree.source
