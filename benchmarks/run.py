@@ -16,6 +16,7 @@ from benchmarks.machine import SCRATCH, busy_share, say, write_result
 
 BENCHMARKS = (
     "pages",
+    "extraction",
     "images",
     "workers",
     "whole_job",
