@@ -1,0 +1,160 @@
+"""Which text of a page is its content: every text block is scored twice, and the best cut through the scores is made.
+
+blocks = find_blocks(look_at_all(tree))     text_blocks: what is there
+rows = describe(blocks, url)                 feature_rows: what each block looks like
+first = forest(rows)                         how much it looks like content, by itself
+second = forest(rows + second_rows(first))   and among the others
+keep = cut(second)                           how much of the page is taken
+"""
+
+from array import array
+from dataclasses import dataclass
+from functools import cache
+
+import cython
+
+from pipelines.extract.block_measures import BY_ATTRIBUTE, BY_STYLE, MEASURES, WORDS, Blocks
+from pipelines.extract.feature_rows import describe
+from pipelines.extract.features import COLUMNS, FEATURES
+from pipelines.extract.forest import Forest, load
+from pipelines.extract.page_tree import Numbers
+from pipelines.extract.second_look import SECOND, second_rows
+from pipelines.extract.text_blocks import find_blocks
+from pipelines.extract.tree import Shown
+
+KEPT, UNLIKE, COPY, HIDDEN = 0, 1, 2, 3
+"""Verdicts. Why a block is dropped: its score is below the page's cut; another block that is kept has the same text;
+or it hides itself (a closed tab is a hidden element of several blocks, and judged by its score)."""
+REASONS = ("", "unlike content", "copy", "hidden")
+_COPY_WORDS = 8  # a shorter text may stand twice
+_WORLDS = 32  # see `_cut`
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What was thought of a page's text blocks."""
+
+    blocks: Blocks
+    scores: Numbers
+    """Of each block, 0..1000."""
+    cut: int
+    """The lowest score that is kept."""
+    verdicts: bytearray
+    """Of each block: KEPT, or why it is dropped."""
+
+    def keep(self) -> bytearray:
+        """1 for each node of the tree that is a text to keep."""
+        keep = bytearray(len(self.blocks.shown.tree))
+        for block in range(self.blocks.count):
+            if self.verdicts[block] == KEPT:
+                for at in range(self.blocks.firsts[block], self.blocks.firsts[block + 1]):
+                    keep[self.blocks.texts[at]] = 1
+        return keep
+
+
+@cache
+def forests() -> tuple[Forest, Forest]:
+    """The shipped forests, for the first look and the second."""
+    return load("first_look.json", FEATURES), load("second_look.json", (*FEATURES, *SECOND))
+
+
+def judge(shown: Shown, url: str) -> Judgement:
+    """shown: from `tree.look_at_all`: a closed tab may hold content, and the judge knows that it is hidden."""
+    blocks = find_blocks(shown)
+    rows = describe(blocks, url)
+    first_forest, second_forest = forests()
+    first = first_forest.score(rows.values, COLUMNS, blocks.count)
+    second = second_forest.score(
+        rows.values, COLUMNS, blocks.count, second_rows(rows, first), len(SECOND)
+    )  # fmt: skip
+    return decide(blocks, second)
+
+
+def decide(blocks: Blocks, scores: Numbers) -> Judgement:
+    """Keep the blocks down to the best cut, but no text twice."""
+    scores = scores[:]
+    hidden = [block for block in range(blocks.count) if _hides_itself(blocks, block)]
+    for block in hidden:
+        scores[block] = 0
+    cut = best_cut(blocks, scores)
+    verdicts = bytearray(UNLIKE if scores[block] < cut else KEPT for block in range(blocks.count))
+    for block in hidden:
+        verdicts[block] = HIDDEN
+    _drop_copies(blocks, scores, verdicts)
+    return Judgement(blocks, scores, cut, verdicts)
+
+
+def best_cut(blocks: Blocks, scores: Numbers) -> int:
+    """The score down to which the blocks are kept, so that the expected agreement (F1 of words) is largest.
+
+    Two views of what the content may be are averaged: each block is content or not by itself, as likely as it scored;
+    or the blocks are content together down to a score that nobody knows, all scores up to the highest alike likely.
+    """
+    count: cython.int = blocks.count
+    if not count:
+        return 0
+    found: cython.int[:] = scores
+    measures: cython.int[:] = blocks.measures
+    weights: cython.longlong[:] = array("q", bytes(8 * 1002))
+    size: cython.longlong[:] = array("q", bytes(8 * 1002))  # words of blocks with a score or more
+    worlds: cython.longlong[:] = array("q", bytes(8 * _WORLDS))
+    block: cython.int
+    score: cython.int
+    world: cython.int
+    most: cython.int = 0
+    best: cython.int = 0
+    value: cython.longlong
+    highest: cython.longlong = -1
+    expected: cython.longlong = 0  # words of content, thousandfold
+    taken: cython.longlong = 0
+    for block in range(count):
+        score = found[block]
+        weights[score] += measures[block * MEASURES + WORDS] * 64 + 1  # a block without words weighs next to nothing
+        most = max(most, score)
+    for score in range(1000, -1, -1):
+        size[score] = size[score + 1] + weights[score]
+        expected += weights[score] * score
+    for world in range(_WORLDS):
+        worlds[world] = size[max(1, (2 * world + 1) * most // (2 * _WORLDS) + 1)]
+        if not worlds[world]:
+            worlds[world] = size[most]
+    for score in range(most, -1, -1):
+        if not weights[score]:
+            continue
+        taken += weights[score] * score
+        value = 2 * taken * 1000000 // (size[score] * 1000 + expected)  # in the first view, millionths
+        together: cython.longlong = 0
+        for world in range(_WORLDS):
+            together += 2 * min(size[score], worlds[world]) * 1000000 // (size[score] + worlds[world])
+        value += together // _WORLDS
+        if value > highest:
+            highest = value
+            best = score
+    return best
+
+
+def _hides_itself(blocks: Blocks, block: int) -> bool:
+    """Whether what hides a block (not to the eye alone) holds no other block."""
+    node = blocks.shown.tree.parents[blocks.texts[blocks.firsts[block]]]
+    if not blocks.hidden[node] & (BY_ATTRIBUTE | BY_STYLE):
+        return False
+    hider = blocks.hiders[node]
+    alone = block + 1 == blocks.count or blocks.texts[blocks.firsts[block + 1]] >= blocks.shown.tree.ends[hider]
+    return alone and blocks.next_blocks[hider] == block
+
+
+def _drop_copies(blocks: Blocks, scores: Numbers, verdicts: bytearray) -> None:
+    """Of kept blocks with the same text keep the one that scored highest; those of one parent may repeat themselves."""
+    parents = blocks.shown.tree.parents
+    kept: dict[int, int] = {}
+    for block in range(blocks.count):
+        if verdicts[block] != KEPT or blocks.measures[block * MEASURES + WORDS] < _COPY_WORDS:
+            continue
+        other = kept.setdefault(blocks.hashes[block], block)
+        if other == block or parents[blocks.containers[other]] == parents[blocks.containers[block]]:
+            continue
+        if scores[block] > scores[other]:
+            verdicts[other] = COPY
+            kept[blocks.hashes[block]] = block
+        else:
+            verdicts[block] = COPY
