@@ -11,15 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from learn_extraction.pages import FOLDS, Page
-from pipelines.extract.features import FEATURES
-from pipelines.extract.forest import CERTAIN, Forest
+from pipelines.extract.features import CERTAIN, DEPTH, FEATURES, LEAST, SECOND, WIDTH
+from pipelines.extract.forest import Forest
 from pipelines.extract.page_tree import Numbers
-from pipelines.extract.second_look import SECOND, second_rows
+from pipelines.extract.second_look import look_again
 
 ROUNDS = 160
 SETTINGS: Mapping[str, Any] = {
     "objective": "cross_entropy",  # what is wanted is a share
     "num_leaves": 16,
+    "max_depth": DEPTH,
     "learning_rate": 0.1,
     "feature_fraction": 0.3,
     "bagging_fraction": 0.5,
@@ -34,9 +35,8 @@ SETTINGS: Mapping[str, Any] = {
     "num_threads": 1,
     "verbosity": -1,
 }
-_FIRST_COLUMNS, _ALL_COLUMNS = list(FEATURES), [*FEATURES, *SECOND]
+ALL = (*FEATURES, *SECOND)
 _LEAF_UNIT = 4096  # of the logarithm of the odds
-Rows = npt.NDArray[np.int32]
 
 
 def fit_both(pages: Sequence[Page]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -44,69 +44,60 @@ def fit_both(pages: Sequence[Page]) -> tuple[dict[str, Any], dict[str, Any]]:
 
     The second learns from first scores of pages that the first had not seen: each fold's by a forest of the others.
     """
-    first_rows = [page.values for page in pages]
-    held_back: dict[int, Numbers] = {}
+    seen = [np.ones(page.blocks.count, bool) for page in pages]
     for fold in range(FOLDS):
         others = [number for number, page in enumerate(pages) if page.fold != fold]
-        shape = _fit([pages[n] for n in others], [first_rows[n] for n in others], _FIRST_COLUMNS)
-        forest = Forest(shape, _FIRST_COLUMNS)
-        for number, page in enumerate(pages):
+        forest = Forest(_fit([pages[n] for n in others], [seen[n] for n in others], FEATURES), FEATURES)
+        for page in pages:
             if page.fold == fold:
-                held_back[number] = forest.score(page.rows.values, len(FEATURES), page.blocks.count)
-    both = [
-        np.concatenate([rows, second_columns(page, held_back[number])], axis=1)
-        for number, (page, rows) in enumerate(zip(pages, first_rows, strict=True))
-    ]
-    return _fit(pages, first_rows, _FIRST_COLUMNS), _fit(pages, both, _ALL_COLUMNS)
+                page.first = forest.score(page.rows.values, WIDTH, page.blocks.count)
+    shape = _fit(pages, seen, FEATURES)
+    for page in pages:
+        look_again(page.rows, page.first)
+    again = [np.array(page.first[: page.blocks.count]) >= LEAST for page in pages]
+    return shape, _fit(pages, again, ALL)
 
 
-def second_columns(page: Page, first: Numbers) -> Rows:
-    count = page.blocks.count
-    found = np.frombuffer(second_rows(page.rows, first), np.int32)
-    return found[: count * len(SECOND)].reshape(count, len(SECOND))
-
-
-def scores(page: Page, first: dict[str, Any], second: dict[str, Any]) -> Numbers:
-    """Of a page's blocks, by two shapes."""
-    count, width = page.blocks.count, len(FEATURES)
-    look = Forest(first, _FIRST_COLUMNS).score(page.rows.values, width, count)
-    more = second_rows(page.rows, look)
-    return Forest(second, _ALL_COLUMNS).score(page.rows.values, width, count, more, len(SECOND))
+def scores(page: Page, first: Forest, second: Forest) -> Numbers:
+    """Of a page's blocks."""
+    look = first.score(page.rows.values, WIDTH, page.blocks.count)
+    look_again(page.rows, look)
+    return second.score(page.rows.values, WIDTH, page.blocks.count, look)
 
 
 def write(shape: dict[str, Any], path: Path) -> None:
     path.write_text(json.dumps(shape, separators=(",", ":")) + "\n", "ascii")
 
 
-def _fit(pages: Sequence[Page], rows: Sequence[Rows], columns: Sequence[str]) -> dict[str, Any]:
-    wanted = np.concatenate([page.wanted for page in pages])
-    weights = np.concatenate([page.weights for page in pages])
-    used = weights > 0
-    data = lightgbm.Dataset(np.concatenate(rows)[used], wanted[used], weight=weights[used], params=dict(SETTINGS))
-    booster = lightgbm.train(dict(SETTINGS), data, ROUNDS)
-    return as_integers(booster.dump_model(), columns)
+def _fit(pages: Sequence[Page], used: Sequence[npt.NDArray[np.bool_]], columns: Sequence[str]) -> dict[str, Any]:
+    """used: of each page, the blocks to learn from."""
+    pairs = [(page, mask & (page.weights > 0)) for page, mask in zip(pages, used, strict=True)]
+    rows = np.concatenate([page.values[mask, : len(columns)] for page, mask in pairs])
+    wanted = np.concatenate([page.wanted[mask] for page, mask in pairs])
+    weights = np.concatenate([page.weights[mask] for page, mask in pairs])
+    data = lightgbm.Dataset(rows, wanted, weight=weights, params=dict(SETTINGS))
+    return as_integers(lightgbm.train(dict(SETTINGS), data, ROUNDS).dump_model(), columns)
 
 
 def as_integers(model: dict[str, Any], columns: Sequence[str]) -> dict[str, Any]:
-    """A model of LightGBM over whole numbers as the shape of a `Forest`."""
-    shape: dict[str, Any] = {"features": list(columns)}
-    names = ("columns", "thresholds", "lefts", "rights", "leaves", "roots")
-    arrays: dict[str, list[int]] = {name: [] for name in names}
+    """A model of LightGBM over whole numbers as the shape of a `Forest`: every tree filled up to DEPTH questions."""
+    inner, leaves = 2**DEPTH - 1, 2**DEPTH
+    trees = model["tree_info"]
+    asked, thresholds, values = [0] * (inner * len(trees)), [0] * (inner * len(trees)), [0] * (leaves * len(trees))
 
-    def add(node: dict[str, Any]) -> int:
-        if "leaf_value" in node:
-            arrays["leaves"].append(round(node["leaf_value"] * _LEAF_UNIT))
-            return -len(arrays["leaves"])
-        number = len(arrays["columns"])
-        arrays["columns"].append(node["split_feature"])
-        arrays["thresholds"].append(math.floor(node["threshold"]))
-        arrays["lefts"].append(0)
-        arrays["rights"].append(0)
-        arrays["lefts"][number] = add(node["left_child"])
-        arrays["rights"][number] = add(node["right_child"])
-        return number
+    def fill(number: int, place: int, node: dict[str, Any]) -> None:
+        if place >= inner:
+            values[number * leaves + place - inner] = round(node["leaf_value"] * _LEAF_UNIT)
+            return
+        below = (node, node)
+        if "split_feature" in node:
+            asked[number * inner + place] = node["split_feature"]
+            thresholds[number * inner + place] = math.floor(node["threshold"])
+            below = (node["left_child"], node["right_child"])
+        for side, child in enumerate(below, 1):
+            fill(number, 2 * place + side, child)
 
-    for tree in model["tree_info"]:
-        arrays["roots"].append(add(tree["tree_structure"]))
+    for number, tree in enumerate(trees):
+        fill(number, 0, tree["tree_structure"])
     steps = [math.ceil(math.log(k / (CERTAIN - k)) * _LEAF_UNIT) for k in range(1, CERTAIN)]
-    return {**shape, **arrays, "steps": steps}
+    return {"features": list(columns), "columns": asked, "thresholds": thresholds, "leaves": values, "steps": steps}

@@ -12,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from tldextract import TLDExtract
 
-from learn_extraction.labels import labels, words
+from learn_extraction.labels import labels
 from pipelines.extract.block_measures import Blocks
 from pipelines.extract.charset import decode_html
 from pipelines.extract.feature_rows import describe
-from pipelines.extract.features import COLUMNS, Rows
+from pipelines.extract.features import WIDTH, Rows
 from pipelines.extract.html_reader import parse_tree
+from pipelines.extract.page_tree import Numbers
 from pipelines.extract.text_blocks import find_blocks
 from pipelines.extract.tree import look_at_all
 from pipelines.recipe import load_recipe
@@ -47,6 +48,8 @@ class Page:
     """Of each block: the share that is content."""
     weights: npt.NDArray[np.float32] = field(init=False)
     """What an error weighs."""
+    first: Numbers = field(init=False)
+    """First scores, by a forest that had not seen the page."""
     draw: int = field(init=False)
     """A number drawn for the page's domain."""
 
@@ -67,7 +70,7 @@ class Page:
     @property
     def values(self) -> npt.NDArray[np.int32]:
         count = self.blocks.count
-        return np.frombuffer(self.rows.values, np.int32)[: count * COLUMNS].reshape(count, COLUMNS)
+        return np.frombuffer(self.rows.values, np.int32)[: count * WIDTH].reshape(count, WIDTH)
 
     def text(self, keep: npt.NDArray[np.bool_]) -> str:
         return "\n".join(text for text, kept in zip(self.texts, keep, strict=True) if kept)
@@ -100,7 +103,3 @@ def texts_of(blocks: Blocks) -> list[str]:
         nodes = blocks.texts[blocks.firsts[block] : blocks.firsts[block + 1]]
         found.append(" ".join("".join(map(tree.text, nodes)).split()))
     return found
-
-
-def count_words(page: Page) -> npt.NDArray[np.float64]:
-    return np.array([len(words(text)) for text in page.texts], float)

@@ -9,9 +9,11 @@ A FOLDER holds gold.json and pages.tar.xz (docs/extraction.md). Needs lightgbm, 
 import sys
 from pathlib import Path
 
-from learn_extraction.fit import fit_both, scores, write
+from learn_extraction.fit import ALL, fit_both, scores, write
 from learn_extraction.measure import COLUMNS, kept_text, table_row
 from learn_extraction.pages import read_pages
+from pipelines.extract.features import FEATURES
+from pipelines.extract.forest import Forest
 
 DATA = Path(__file__).parents[1] / "pipelines" / "extract" / "data"
 
@@ -25,7 +27,8 @@ def main() -> None:
         for shape, name in zip(fit_both(pages), ("first_look.json", "second_look.json"), strict=True):
             write(shape, DATA / name)
         return
-    first, second = fit_both([page for page in pages if not page.held_out])
+    shapes = fit_both([page for page in pages if not page.held_out])
+    first, second = Forest(shapes[0], FEATURES), Forest(shapes[1], ALL)
     aside = [page for page in pages if page.held_out]
     print(" | ".join(COLUMNS))
     print(

@@ -14,12 +14,12 @@ from learn_extraction.labels import align, labels
 from pipelines.extract import feature_rows, judge
 from pipelines.extract.block_measures import MEASURES, WORDS, Blocks
 from pipelines.extract.feature_rows import describe
-from pipelines.extract.features import COLUMNS, FEATURES, SECTIONS
+from pipelines.extract.features import COLUMNS, DEPTH, FEATURES, LEAST, SECOND, SECTIONS, WIDTH
 from pipelines.extract.forest import Forest
-from pipelines.extract.judge import COPY, HIDDEN, KEPT, Judgement, best_cut, decide, forests, second_rows
+from pipelines.extract.judge import COPY, HIDDEN, KEPT, Judgement, best_cut, decide, forests
 from pipelines.extract.page_features import PAGE, page_row
 from pipelines.extract.parse import ParsedPage
-from pipelines.extract.second_look import SECOND
+from pipelines.extract.second_look import look_again
 from pipelines.extract.surroundings import survey
 from pipelines.extract.text_blocks import find_blocks
 from pipelines.extract.tree import look_at_all
@@ -70,7 +70,7 @@ def kept(html: str, url: str = URL) -> list[str]:
 
 
 def value(html: str, feature: str, block: int = 0, url: str = URL) -> int:
-    return int(describe(blocks_of(html), url).values[block * COLUMNS + FEATURES.index(feature)])
+    return int(describe(blocks_of(html), url).values[block * WIDTH + FEATURES.index(feature)])
 
 
 @pytest.mark.parametrize(
@@ -169,33 +169,41 @@ def test_vocabularies(vocabulary: dict[str, str]) -> None:
             assert masks[keys.index(word_hash(word.encode()))] >> group & 1
 
 
-SHAPE = {
-    "features": ["a", "b"],
-    "columns": [0, 1],
-    "thresholds": [5, -1],
-    "lefts": [-1, -2],
-    "rights": [1, -3],
-    "leaves": [-100, 0, 100],
-    "roots": [0],
-    "steps": list(range(-499, 500)),
-}
+def grown(column: int, threshold: int, low: int, high: int) -> dict[str, object]:
+    """The shape of a forest of one tree with one question."""
+    inner = 2**DEPTH - 1
+    return {
+        "features": ["a", "b"],
+        "columns": [column] * inner,
+        "thresholds": [threshold] * inner,
+        "leaves": [low] * 2 ** (DEPTH - 1) + [high] * 2 ** (DEPTH - 1),
+        "steps": list(range(-499, 500)),
+    }
 
 
 def test_a_forest_sums_its_leaves() -> None:
-    forest = Forest(SHAPE, ("a", "b"))
-    assert list(forest.score(array("i", [5, 9, 6, -1, 6, 0]), 2, 3))[:3] == [400, 500, 600]
-    assert list(forest.score(array("i", [5, 6]), 1, 2, array("i", [9, 0]), 1))[:2] == [400, 600]
+    shape = grown(0, 5, -100, 50)
+    other = grown(1, -1, 0, 30)
+    both = {**shape, **{name: [*shape[name], *other[name]] for name in ("columns", "thresholds", "leaves")}}  # type: ignore[misc]
+    forest = Forest(both, ("a", "b"))
+    assert list(forest.score(array("i", [5, -1, 6, -1, 6, 0]), 2, 3))[:3] == [400, 550, 580]
+
+
+def test_what_scored_next_to_nothing_is_not_looked_at_again() -> None:
+    forest = Forest(grown(0, 5, -100, 50), ("a", "b"))
+    rows, before = array("i", [9, 0, 9, 0]), array("i", [LEAST - 1, LEAST, 0])
+    assert list(forest.score(rows, 2, 2, before))[:2] == [LEAST - 1, 550]
 
 
 def test_a_forest_of_other_features_is_refused() -> None:
     with pytest.raises(ValueError, match="train it again"):
-        Forest(SHAPE, ("a", "c"))
+        Forest(grown(0, 5, 0, 0), ("a", "c"))
 
 
 def test_the_shipped_forests_are_of_these_features() -> None:
     first, second = forests()
     assert max(first.columns) < COLUMNS
-    assert COLUMNS <= max(second.columns) < COLUMNS + len(SECOND)
+    assert COLUMNS <= max(second.columns) < WIDTH
     for forest in (first, second):
         assert len(forest.steps) == 999
         assert list(forest.steps) == sorted(forest.steps)
@@ -272,11 +280,12 @@ def everything(html: str) -> object:
         return None
     blocks = find_blocks(look_at_all(page.tree))
     rows = describe(blocks, URL)
-    first = forests()[0].score(rows.values, COLUMNS, blocks.count)
+    first = forests()[0].score(rows.values, WIDTH, blocks.count)
+    look_again(rows, first)
     found = judge.judge(blocks.shown, URL)
     measures = [list(blocks.measures[: blocks.count * MEASURES]), list(blocks.texts), bytes(blocks.hidden)]
     return (
-        measures, list(rows.values), list(rows.levels), list(first), list(second_rows(rows, first)), list(found.scores),
+        measures, list(rows.values), list(rows.levels), list(first), list(found.scores),
         found.cut, bytes(found.verdicts),
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from pipelines.extract.block_measures import (
 )  # fmt: skip
 from pipelines.extract.features import (
     AT_CALLED, AT_GROUP, AT_HEADING, AT_KIN, AT_LEVEL, AT_NEAR, AT_OWN, AT_PAGE, AT_PLACE, AT_SAYS, AT_WITHIN,
-    COLUMNS, FUNCTION, KIND, LEVELS, SEMANTIC, Rows,
+    WIDTH, FUNCTION, KIND, LEVELS, SEMANTIC, Rows,
 )  # fmt: skip
 from pipelines.extract.page_features import page_row
 from pipelines.extract.page_tree import Numbers
@@ -98,7 +98,7 @@ class _Writer:
         block: cython.int
         column: cython.int
         for block in range(self.count):
-            row: cython.int = block * COLUMNS
+            row: cython.int = block * WIDTH
             node: cython.int = self.containers[block]
             self.own(block, node, row + AT_OWN)
             self.around(block, node, row)

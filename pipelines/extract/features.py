@@ -13,6 +13,12 @@ from pipelines.extract.tags import NAMES
 from pipelines.extract.vocabulary import NAMES as NAME_GROUPS
 from pipelines.extract.vocabulary import TEXTS
 
+CERTAIN = 1000
+"""Scores are 0..CERTAIN."""
+LEAST = 20
+"""A row that scored less the first time is not looked at again."""
+DEPTH = 4
+"""Questions that every tree asks; one that needs fewer repeats itself."""
 LEVELS = 6
 """Ancestors of a block that are looked at: those that hold more text than the one before."""
 
@@ -144,7 +150,44 @@ SECTIONS = (OWN, SAYS, CALLED, WITHIN, LEVEL, NEAR, KIN, PLACE, GROUP, HEADING, 
 FEATURES = tuple(name for section in SECTIONS for name in section)
 """The columns of a row."""
 
+NEAREST = 5
+"""Blocks before and after whose first scores are told."""
+SECOND = {
+    "score": "of the block, the first time",
+    **{f"score{distance:+d}": "of the block before or after" for distance in range(-NEAREST, NEAREST + 1) if distance},
+    **{
+        f"score_level{level}_{name}": meaning
+        for level in range(LEVELS)
+        for name, meaning in {
+            "words": "mean over the words of the ancestor",
+            "blocks": "mean over its blocks",
+            "kept": "share of what the page seems to hold of content",
+            "others": "mean over the ancestor's words outside the block",
+        }.items()
+    },
+    **{f"score_kin{kinship}": "mean over the words of the blocks that are alike" for kinship in range(KINSHIPS)},
+    "score_window3": "mean over the words of three blocks on either side",
+    "score_window8": "of eight",
+    "score_page": "of the page",
+    "score_words": "words of content that the page seems to have",
+    "score_most": "highest of the page",
+    "content_before": "share of the content before the block",
+    "content_after": "and after it",
+    "since_content": "blocks since one with 500 or more",
+    "to_content": "blocks up to the next",
+    "score_heading": "of the last heading before it",
+    "rank": "share of the page's words with its score or more",
+    "gap": "words between the nearest blocks with 500 or more on either side",
+    "doubt": "mean distance of the page's scores from 0 or 1000",
+    "score_before15": "mean over the words of the 15 blocks before",
+    "score_after15": "and after",
+    "score_copy": "highest of the other blocks with the same text",
+}
+"""What the first scores of the blocks around it say of a block: further columns, for the second look."""
+
 COLUMNS = len(FEATURES)
+WIDTH = COLUMNS + len(SECOND)
+"""Values of a row. Scores are in thousandths."""
 (
     AT_OWN,
     AT_SAYS,
@@ -208,8 +251,8 @@ class Rows:
         count = blocks.count
         self.blocks = blocks
         self.kin = around.kin
-        self.values = array("i", bytes(4 * count * COLUMNS + 4))
-        """Row by row."""
+        self.values = array("i", bytes(4 * count * WIDTH + 4))
+        """Rows of FEATURES and SECOND, one after the other; `second_look` fills the latter."""
         self.levels = array("i", [-1]) * (2 * LEVELS * count + 1)
         """Of each block and level: first block in the ancestor, and one past the last."""
         self.headings = array("i", bytes(4 * count + 4))

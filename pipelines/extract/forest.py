@@ -8,20 +8,22 @@ from typing import Any
 
 import cython
 
+from pipelines.extract.features import DEPTH, LEAST
 from pipelines.extract.page_tree import Numbers
 
-CERTAIN = 1000
-"""Scores are 0..CERTAIN."""
+_INNER, _LEAVES = (1 << DEPTH) - 1, 1 << DEPTH
+_PROBE = 40  # trees after which hopeless rows are let go
+_HOPELESS = -14000  # the sum of their leaves is below this
 
 
 class Forest:
-    """Trees over rows of integers.
+    """Trees over rows of integers, each complete: DEPTH questions, whether a column's value is above a threshold.
 
-    An inner node asks whether a column's value is at most its threshold; yes goes to its left. A number below 0 is the
-    complement of a leaf's. The sum of the leaves, looked up among `steps`, is the score.
+    The inner nodes of a tree stand level by level, those below node n are 2n + 1 (no) and 2n + 2 (yes). The sum of the
+    leaves, looked up among `steps`, is the score. So there is no branch to foretell, and no number that is not whole.
     """
 
-    __slots__ = ("columns", "leaves", "lefts", "rights", "roots", "steps", "thresholds")
+    __slots__ = ("columns", "leaves", "steps", "thresholds")
 
     def __init__(self, shape: dict[str, Any], columns: Sequence[str]) -> None:
         """shape: as `learn_extraction` writes it. columns: what the values of a row are called, as in training."""
@@ -29,53 +31,52 @@ class Forest:
             raise ValueError("the forest was trained with other features than there are: train it again")
         self.columns = array("i", shape["columns"])
         self.thresholds = array("i", shape["thresholds"])
-        self.lefts = array("i", shape["lefts"])
-        self.rights = array("i", shape["rights"])
         self.leaves = array("i", shape["leaves"])
-        self.roots = array("i", shape["roots"])
         self.steps = array("i", shape["steps"])
         """Ascending: the score is the number of steps that the sum is not below."""
 
-    def score(self, rows: Numbers, width: int, count: int, more: Numbers | None = None, more_width: int = 0) -> Numbers:
-        """The scores of `count` rows; `more` holds further columns of each."""
-        return _score(self, rows, width, count, more if more is not None else array("i", [0]), more_width)
+    def score(self, rows: Numbers, width: int, count: int, before: Numbers | None = None) -> Numbers:
+        """The scores of `count` rows of `width` values. before: their scores at a first look."""
+        return _score(self, rows, width, count, before if before is not None else array("i", [LEAST]) * (count + 1))
 
 
-def _score(forest: Forest, first: Numbers, first_width: int, rows: int, second: Numbers, second_width: int) -> Numbers:
-    values: cython.int[:] = first
-    more: cython.int[:] = second
+def _score(forest: Forest, rows: Numbers, row_width: int, row_count: int, before: Numbers) -> Numbers:
+    values: cython.int[:] = rows
     columns: cython.int[:] = forest.columns
     thresholds: cython.int[:] = forest.thresholds
-    lefts: cython.int[:] = forest.lefts
-    rights: cython.int[:] = forest.rights
     leaves: cython.int[:] = forest.leaves
-    roots: cython.int[:] = forest.roots
     steps: cython.int[:] = forest.steps
-    width: cython.int = first_width
-    more_width: cython.int = second_width
-    count: cython.int = rows
-    trees: cython.int = len(forest.roots)
+    first_scores: cython.int[:] = before
+    width: cython.int = row_width
+    count: cython.int = row_count
+    trees: cython.int = len(forest.leaves) // _LEAVES
     highest: cython.int = len(forest.steps)
-    scores = array("i", bytes(4 * rows + 4))
+    scores = array("i", bytes(4 * row_count + 4))
     out: cython.int[:] = scores
     row: cython.int
     tree: cython.int
+    first: cython.int
+    at: cython.int
     node: cython.int
-    column: cython.int
-    value: cython.int
+    level: cython.int
     low: cython.int
     high: cython.int
     middle: cython.int
     total: cython.int
     for row in range(count):
+        if first_scores[row] < LEAST:
+            out[row] = first_scores[row]
+            continue
         total = 0
+        at = row * width
         for tree in range(trees):
-            node = roots[tree]
-            while node >= 0:
-                column = columns[node]
-                value = values[row * width + column] if column < width else more[row * more_width + column - width]
-                node = lefts[node] if value <= thresholds[node] else rights[node]
-            total += leaves[-1 - node]
+            if tree == _PROBE and total < _HOPELESS:
+                break
+            first = tree * _INNER
+            node = 0
+            for level in range(DEPTH):  # noqa: B007
+                node = 2 * node + 1 + (values[at + columns[first + node]] > thresholds[first + node])
+            total += leaves[tree * _LEAVES + node - _INNER]
         low = 0
         high = highest
         while low < high:

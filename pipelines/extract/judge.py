@@ -15,10 +15,10 @@ import cython
 
 from pipelines.extract.block_measures import BY_ATTRIBUTE, BY_STYLE, MEASURES, WORDS, Blocks
 from pipelines.extract.feature_rows import describe
-from pipelines.extract.features import COLUMNS, FEATURES
+from pipelines.extract.features import FEATURES, SECOND, WIDTH
 from pipelines.extract.forest import Forest, load
 from pipelines.extract.page_tree import Numbers
-from pipelines.extract.second_look import SECOND, second_rows
+from pipelines.extract.second_look import look_again
 from pipelines.extract.text_blocks import find_blocks
 from pipelines.extract.tree import Shown
 
@@ -63,11 +63,9 @@ def judge(shown: Shown, url: str) -> Judgement:
     blocks = find_blocks(shown)
     rows = describe(blocks, url)
     first_forest, second_forest = forests()
-    first = first_forest.score(rows.values, COLUMNS, blocks.count)
-    second = second_forest.score(
-        rows.values, COLUMNS, blocks.count, second_rows(rows, first), len(SECOND)
-    )  # fmt: skip
-    return decide(blocks, second)
+    first = first_forest.score(rows.values, WIDTH, blocks.count)
+    look_again(rows, first)
+    return decide(blocks, second_forest.score(rows.values, WIDTH, blocks.count, first))
 
 
 def decide(blocks: Blocks, scores: Numbers) -> Judgement:

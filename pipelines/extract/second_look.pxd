@@ -1,2 +1,2 @@
 # What of the constants is a C number in the compiled module.
-cdef int KINSHIPS, MEASURES, WORDS, LEVELS, _COLUMNS, _NEAR
+cdef int KINSHIPS, MEASURES, WORDS, LEVELS, COLUMNS, WIDTH, NEAREST, LEAST

@@ -1,53 +1,16 @@
-"""What the judge sees of a text block the second time: what it thought of the blocks around it the first time.
-
-Columns after those of `features`, by the names in SECOND. Scores are in thousandths.
-"""
+"""What the judge sees of a text block the second time: what it thought of the blocks around it the first time."""
 
 from array import array
 
 import cython
 
 from pipelines.extract.block_measures import KINSHIPS, MEASURES, WORDS
-from pipelines.extract.features import LEVELS, Rows
+from pipelines.extract.features import COLUMNS, LEAST, LEVELS, NEAREST, WIDTH, Rows
 from pipelines.extract.page_tree import Numbers
 
-_NEAR = 5
-SECOND = {
-    "score": "of the block, the first time",
-    **{f"score{distance:+d}": "of the block before or after" for distance in range(-_NEAR, _NEAR + 1) if distance},
-    **{
-        f"score_level{level}_{name}": meaning
-        for level in range(LEVELS)
-        for name, meaning in {
-            "words": "mean over the words of the ancestor",
-            "blocks": "mean over its blocks",
-            "kept": "share of what the page seems to hold of content",
-            "others": "mean over the ancestor's words outside the block",
-        }.items()
-    },
-    **{f"score_kin{kinship}": "mean over the words of the blocks that are alike" for kinship in range(KINSHIPS)},
-    "score_window3": "mean over the words of three blocks on either side",
-    "score_window8": "of eight",
-    "score_page": "of the page",
-    "score_words": "words of content that the page seems to have",
-    "score_most": "highest of the page",
-    "content_before": "share of the content before the block",
-    "content_after": "and after it",
-    "since_content": "blocks since one with 500 or more",
-    "to_content": "blocks up to the next",
-    "score_heading": "of the last heading before it",
-    "rank": "share of the page's words with its score or more",
-    "gap": "words between the nearest blocks with 500 or more on either side",
-    "doubt": "mean distance of the page's scores from 0 or 1000",
-    "score_before15": "mean over the words of the 15 blocks before",
-    "score_after15": "and after",
-    "score_copy": "highest of the other blocks with the same text",
-}
-_COLUMNS = len(SECOND)
 
-
-def second_rows(rows: Rows, first: Numbers) -> Numbers:
-    """first: each block's score, 0..1000."""
+def look_again(rows: Rows, first: Numbers) -> None:
+    """Fill the columns of SECOND. first: each block's score, 0..1000."""
     blocks = rows.blocks
     count: cython.int = blocks.count
     scores: cython.int[:] = first
@@ -56,8 +19,7 @@ def second_rows(rows: Rows, first: Numbers) -> Numbers:
     kin: cython.int[:] = rows.kin
     measures: cython.int[:] = blocks.measures
     hashes: cython.ulonglong[:] = blocks.hashes
-    found = array("i", bytes(4 * count * _COLUMNS + 4))
-    out: cython.int[:] = found
+    out: cython.int[:] = rows.values
     words: cython.longlong[:] = array("q", bytes(8 * count + 8))  # before each block, and one more for each block
     sums: cython.longlong[:] = array("q", bytes(8 * count + 8))
     weighted: cython.longlong[:] = array("q", bytes(8 * count + 8))
@@ -112,10 +74,12 @@ def second_rows(rows: Rows, first: Numbers) -> Numbers:
     for block in range(count):
         own = measures[block * MEASURES + WORDS] + 1
         score = scores[block]
-        at = block * _COLUMNS
+        if score < LEAST:
+            continue
+        at = block * WIDTH + COLUMNS
         out[at] = score
         at += 1
-        for other in range(block - _NEAR, block + _NEAR + 1):
+        for other in range(block - NEAREST, block + NEAREST + 1):
             if other != block:
                 out[at] = scores[other] if 0 <= other < count else -1
                 at += 1
@@ -158,7 +122,6 @@ def second_rows(rows: Rows, first: Numbers) -> Numbers:
         out[at + 13] = _mean(weighted, words, max(0, block - 15), block)
         out[at + 14] = _mean(weighted, words, block + 1, min(count, block + 16))
         out[at + 15] = second_best[hashes[block]] if score == best[hashes[block]] else best[hashes[block]]
-    return found
 
 
 @cython.cfunc
