@@ -77,9 +77,9 @@ class Surroundings:
     """Arrays for the blocks and elements of a page."""
 
     __slots__ = (
-        "biggest", "biggest_parent", "copies", "core", "dates", "h1", "kin", "kin_sums", "link_words_before",
-        "most_prose", "prices", "prose", "prose_before", "repeated", "sibling_group", "siblings", "sums", "top",
-        "words_before",
+        "biggest", "biggest_parent", "cell_words", "code_words", "copies", "core", "dates", "h1", "item_words", "kin",
+        "kin_sums", "link_words_before", "most_prose", "prices", "prose", "prose_before", "repeated", "sibling_group",
+        "siblings", "sums", "texts", "top", "words_before",
     )  # fmt: skip
 
     def __init__(self, blocks: Blocks) -> None:
@@ -109,7 +109,11 @@ class Surroundings:
         """Of each block and kinship: the number of its kind."""
         self.kin_sums: list[Numbers] = []
         """Of each kinship and kind: blocks, words, words in links."""
+        self.texts = array("i", bytes(4 * count + 4))
+        """Of each block: the number of its text; equal texts have one."""
         self.copies = array("i", bytes(8 * count + 8))
         """Of each block: blocks with the same text before it, and in all."""
+        self.item_words = self.cell_words = self.code_words = 0
+        """Words of blocks close in a list item, a cell, a <pre>: the nearest of them counts."""
         self.repeated = 0
         """Blocks whose text another block has too."""

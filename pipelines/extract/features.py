@@ -245,12 +245,12 @@ SEMANTIC = array("i", [_SEMANTIC.index(name) if name in _SEMANTIC else -1 for na
 class Rows:
     """The features of a page's blocks, and what the second look needs."""
 
-    __slots__ = ("blocks", "headings", "kin", "levels", "values")
+    __slots__ = ("blocks", "headings", "kin", "levels", "texts", "values")
 
     def __init__(self, blocks: Blocks, around: Surroundings) -> None:
         count = blocks.count
         self.blocks = blocks
-        self.kin = around.kin
+        self.kin, self.texts = around.kin, around.texts
         self.values = array("i", bytes(4 * count * WIDTH + 4))
         """Rows of FEATURES and SECOND, one after the other; `second_look` fills the latter."""
         self.levels = array("i", [-1]) * (2 * LEVELS * count + 1)

@@ -45,10 +45,7 @@ class Judgement:
     def keep(self) -> bytearray:
         """1 for each node of the tree that is a text to keep."""
         keep = bytearray(len(self.blocks.shown.tree))
-        for block in range(self.blocks.count):
-            if self.verdicts[block] == KEPT:
-                for at in range(self.blocks.firsts[block], self.blocks.firsts[block + 1]):
-                    keep[self.blocks.texts[at]] = 1
+        _mark(self.blocks, self.verdicts, keep)
         return keep
 
 
@@ -71,13 +68,10 @@ def judge(shown: Shown, url: str) -> Judgement:
 def decide(blocks: Blocks, scores: Numbers) -> Judgement:
     """Keep the blocks down to the best cut, but no text twice."""
     scores = scores[:]
-    hidden = [block for block in range(blocks.count) if _hides_itself(blocks, block)]
-    for block in hidden:
-        scores[block] = 0
+    verdicts = bytearray(blocks.count)
+    _find_hidden(blocks, scores, verdicts)
     cut = best_cut(blocks, scores)
-    verdicts = bytearray(UNLIKE if scores[block] < cut else KEPT for block in range(blocks.count))
-    for block in hidden:
-        verdicts[block] = HIDDEN
+    _drop_below(cut, scores, verdicts)
     _drop_copies(blocks, scores, verdicts)
     return Judgement(blocks, scores, cut, verdicts)
 
@@ -131,28 +125,74 @@ def best_cut(blocks: Blocks, scores: Numbers) -> int:
     return best
 
 
-def _hides_itself(blocks: Blocks, block: int) -> bool:
-    """Whether what hides a block (not to the eye alone) holds no other block."""
-    node = blocks.shown.tree.parents[blocks.texts[blocks.firsts[block]]]
-    if not blocks.hidden[node] & (BY_ATTRIBUTE | BY_STYLE):
-        return False
-    hider = blocks.hiders[node]
-    alone = block + 1 == blocks.count or blocks.texts[blocks.firsts[block + 1]] >= blocks.shown.tree.ends[hider]
-    return alone and blocks.next_blocks[hider] == block
+def _find_hidden(blocks: Blocks, scores: Numbers, verdicts: bytearray) -> None:
+    """Blocks that an element hides (not from ears alone) which holds no other block score nothing."""
+    tree = blocks.shown.tree
+    parents: cython.int[:] = tree.parents
+    ends: cython.int[:] = tree.ends
+    texts: cython.int[:] = blocks.texts
+    firsts: cython.int[:] = blocks.firsts
+    hidden: cython.uchar[:] = blocks.hidden
+    hiders: cython.int[:] = blocks.hiders
+    next_blocks: cython.int[:] = blocks.next_blocks
+    found: cython.int[:] = scores
+    out: cython.uchar[:] = verdicts
+    count: cython.int = blocks.count
+    block: cython.int
+    node: cython.int
+    for block in range(count):
+        node = parents[texts[firsts[block]]]
+        if (
+            hidden[node] & (BY_ATTRIBUTE | BY_STYLE)
+            and next_blocks[hiders[node]] == block
+            and (block + 1 == count or texts[firsts[block + 1]] >= ends[hiders[node]])
+        ):
+            found[block] = 0
+            out[block] = HIDDEN
+
+
+def _drop_below(cut: int, scores: Numbers, verdicts: bytearray) -> None:
+    found: cython.int[:] = scores
+    out: cython.uchar[:] = verdicts
+    least: cython.int = cut
+    block: cython.int
+    for block in range(len(verdicts)):
+        if out[block] == KEPT and found[block] < least:
+            out[block] = UNLIKE
+
+
+def _mark(blocks: Blocks, verdicts: bytearray, keep: bytearray) -> None:
+    texts: cython.int[:] = blocks.texts
+    firsts: cython.int[:] = blocks.firsts
+    given: cython.uchar[:] = verdicts
+    out: cython.uchar[:] = keep
+    block: cython.int
+    at: cython.int
+    for block in range(len(verdicts)):
+        if given[block] == KEPT:
+            for at in range(firsts[block], firsts[block + 1]):
+                out[texts[at]] = 1
 
 
 def _drop_copies(blocks: Blocks, scores: Numbers, verdicts: bytearray) -> None:
     """Of kept blocks with the same text keep the one that scored highest; those of one parent may repeat themselves."""
-    parents = blocks.shown.tree.parents
+    parents: cython.int[:] = blocks.shown.tree.parents
+    containers: cython.int[:] = blocks.containers
+    measures: cython.int[:] = blocks.measures
+    hashes: cython.ulonglong[:] = blocks.hashes
+    found: cython.int[:] = scores
+    out: cython.uchar[:] = verdicts
     kept: dict[int, int] = {}
-    for block in range(blocks.count):
-        if verdicts[block] != KEPT or blocks.measures[block * MEASURES + WORDS] < _COPY_WORDS:
+    block: cython.int
+    other: cython.int
+    for block in range(len(verdicts)):
+        if out[block] != KEPT or measures[block * MEASURES + WORDS] < _COPY_WORDS:
             continue
-        other = kept.setdefault(blocks.hashes[block], block)
-        if other == block or parents[blocks.containers[other]] == parents[blocks.containers[block]]:
+        other = kept.setdefault(hashes[block], block)
+        if other == block or parents[containers[other]] == parents[containers[block]]:
             continue
-        if scores[block] > scores[other]:
-            verdicts[other] = COPY
-            kept[blocks.hashes[block]] = block
+        if found[block] > found[other]:
+            out[other] = COPY
+            kept[hashes[block]] = block
         else:
-            verdicts[block] = COPY
+            out[block] = COPY

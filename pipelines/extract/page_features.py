@@ -4,12 +4,11 @@ from array import array
 
 # isort: off
 from pipelines.extract.block_measures import (
-    ALL_IMAGES, ALL_SENTENCES, ALL_WORDS, COUNT, MEASURES, SIBLING_LINK_WORDS, SIBLING_SUMS, SIBLING_WORDS, SUMS,
-    WITH_IMAGE, WITH_PRICE, WORDS, Blocks, Surroundings,
+    ALL_IMAGES, ALL_SENTENCES, ALL_WORDS, COUNT, SIBLING_LINK_WORDS, SIBLING_SUMS, SIBLING_WORDS, SUMS,
+    WITH_IMAGE, WITH_PRICE, Blocks, Surroundings,
 )  # fmt: skip
 from pipelines.extract.markup_words import kinds_in
 from pipelines.extract.page_tree import Numbers
-from pipelines.extract.tags import LI, PRE, TD
 from pipelines.extract.vocabulary import KINDS
 # isort: on
 
@@ -47,27 +46,24 @@ PAGE = {
     "url_query": "",
 }
 
-_NEAREST = 4  # elements above a block among which it is looked for a list item, cell or <pre>
-
 
 def page_row(blocks: Blocks, around: Surroundings, url: str) -> Numbers:
     """The values of PAGE."""
     sums, words = around.sums, around.sums[ALL_WORDS] or 1
-    within = _words_within(blocks)
     row = [
         sums[ALL_WORDS],
         around.link_words_before[blocks.count] * 1000 // words,
         blocks.count,
         around.prose_before[blocks.count] * 1000 // words,
-        within[LI] * 1000 // words,
-        within[TD] * 1000 // words,
+        around.item_words * 1000 // words,
+        around.cell_words * 1000 // words,
         blocks.articles,
         blocks.forms,
         blocks.h1s,
         sums[ALL_IMAGES],
         sums[ALL_SENTENCES],
         around.most_prose,
-        within[PRE] * 1000 // words,
+        around.code_words * 1000 // words,
         around.prices,
         around.dates,
         sums[around.core * SUMS + ALL_WORDS] * 1000 // words,
@@ -95,19 +91,3 @@ def page_row(blocks: Blocks, around: Surroundings, url: str) -> Numbers:
     digits = len(place) - len(place.translate(None, b"0123456789"))
     row += [len(path) + bool(last), digits, len(last.replace(b"_", b"-").split(b"-")) if last else 0, int(query != b"")]
     return array("i", row)
-
-
-def _words_within(blocks: Blocks) -> dict[int, int]:
-    """Words in list items, cells and preformatted text: the nearest of them that stands close around a block."""
-    tree, found = blocks.shown.tree, {LI: 0, TD: 0, PRE: 0}
-    tags, parents, measures = tree.tags, tree.parents, blocks.measures
-    for block in range(blocks.count):
-        node = blocks.containers[block]
-        for _ in range(_NEAREST):
-            if node <= 0:
-                break
-            if tags[node] in found:
-                found[tags[node]] += measures[block * MEASURES + WORDS]
-                break
-            node = parents[node]
-    return found

@@ -18,7 +18,7 @@ def look_again(rows: Rows, first: Numbers) -> None:
     headings: cython.int[:] = rows.headings
     kin: cython.int[:] = rows.kin
     measures: cython.int[:] = blocks.measures
-    hashes: cython.ulonglong[:] = blocks.hashes
+    texts: cython.int[:] = rows.texts
     out: cython.int[:] = rows.values
     words: cython.longlong[:] = array("q", bytes(8 * count + 8))  # before each block, and one more for each block
     sums: cython.longlong[:] = array("q", bytes(8 * count + 8))
@@ -28,8 +28,8 @@ def look_again(rows: Rows, first: Numbers) -> None:
     before: cython.int[:] = array("i", bytes(4 * count + 4))
     after: cython.int[:] = array("i", bytes(4 * count + 4))
     at_least: cython.longlong[:] = array("q", bytes(8 * 1002))
-    best: dict[int, int] = {}
-    second_best: dict[int, int] = {}
+    best: cython.int[:] = array("i", [-1]) * (count + 1)  # of each text
+    second_best: cython.int[:] = array("i", [-1]) * (count + 1)
     block: cython.int
     other: cython.int
     at: cython.int
@@ -58,11 +58,11 @@ def look_again(rows: Rows, first: Numbers) -> None:
             last = block
         before[block] = last
         at_least[score] += own
-        if score > best.get(hashes[block], -1):
-            second_best[hashes[block]] = best.get(hashes[block], -1)
-            best[hashes[block]] = score
-        elif score > second_best[hashes[block]]:
-            second_best[hashes[block]] = score
+        if score > best[texts[block]]:
+            second_best[texts[block]] = best[texts[block]]
+            best[texts[block]] = score
+        elif score > second_best[texts[block]]:
+            second_best[texts[block]] = score
     for score in range(999, -1, -1):
         at_least[score] += at_least[score + 1]
     last = -1
@@ -121,7 +121,7 @@ def look_again(rows: Rows, first: Numbers) -> None:
         out[at + 12] = doubt // total
         out[at + 13] = _mean(weighted, words, max(0, block - 15), block)
         out[at + 14] = _mean(weighted, words, block + 1, min(count, block + 16))
-        out[at + 15] = second_best[hashes[block]] if score == best[hashes[block]] else best[hashes[block]]
+        out[at + 15] = second_best[texts[block]] if score == best[texts[block]] else best[texts[block]]
 
 
 @cython.cfunc

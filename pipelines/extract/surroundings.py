@@ -14,7 +14,7 @@ from pipelines.extract.block_measures import (
     SIBLING_LINK_WORDS, SIBLING_PROSE, SIBLING_SUMS, SIBLING_WORDS, SUMS, TITLE_WORDS, WITH_DATE, WITH_IMAGE,
     WITH_PRICE, WORDS, Blocks, Surroundings,
 )  # fmt: skip
-from pipelines.extract.tags import BODY, H1, TEXT, P
+from pipelines.extract.tags import BODY, H1, LI, PRE, TD, TEXT, P
 from pipelines.extract.vocabulary import BITS, TEXTS
 # isort: on
 
@@ -23,6 +23,7 @@ DATES = list(TEXTS).index("date")
 _PROSE_WORDS = 8  # in a block of prose that has a sentence
 _LONG_WORDS = 20  # or else this many
 _CORE_SHARE = 6  # tenths of the prose: the core is the innermost element with so much
+_NEAREST = 4  # elements above a block among which it is looked for a list item, cell or <pre>
 _MOST_DATE_WORDS = 12  # a longer block is no date
 
 
@@ -63,6 +64,9 @@ def _sum_up(blocks: Blocks, around: Surroundings) -> None:
     h1: cython.int = -1
     prices: cython.int = 0
     dates: cython.int = 0
+    items: cython.int = 0
+    cells: cython.int = 0
+    code: cython.int = 0
     most: cython.int = 0
     for block in range(count):
         row = block * MEASURES
@@ -101,6 +105,15 @@ def _sum_up(blocks: Blocks, around: Surroundings) -> None:
         words_before[block + 1] = words_before[block] + words
         link_words_before[block + 1] = link_words_before[block] + links
         prose_before[block + 1] = prose_before[block] + prose[block]
+        above = node
+        column = 0
+        while above > 0 and not (tags[above] == LI or tags[above] == TD or tags[above] == PRE):
+            column += 1
+            above = parents[above] if column < _NEAREST else 0
+        if above > 0:
+            items += words if tags[above] == LI else 0
+            cells += words if tags[above] == TD else 0
+            code += words if tags[above] == PRE else 0
     for node in range(nodes):
         sums[node * SUMS + ALL_IMAGES] = images[node]
     for node in range(nodes - 1, 0, -1):
@@ -108,6 +121,7 @@ def _sum_up(blocks: Blocks, around: Surroundings) -> None:
             row = parents[node] * SUMS
             for column in range(SUMS):
                 sums[row + column] += sums[node * SUMS + column]
+    around.item_words, around.cell_words, around.code_words = items, cells, code
     around.prices, around.dates, around.most_prose, around.h1 = prices, dates, most, h1
     top: cython.int = 0
     for node in range(nodes):
@@ -207,10 +221,18 @@ def _find_kin(blocks: Blocks, around: Surroundings) -> None:
     above: cython.int
     steps: cython.int
     number: cython.int
+    repeated: cython.int = 0
     key: cython.ulonglong
-    known: dict[int, int]
+    kinds: cython.int
+    texts: cython.int[:] = around.texts
+    counts: cython.int[:] = array("i", bytes(4 * count + 4))
+    size: cython.int = 64
+    while size < 2 * count:
+        size *= 2
     for kinship in range(KINSHIPS):
-        known = {}
+        keys: cython.ulonglong[:] = array("Q", bytes(8 * size))
+        numbers: cython.int[:] = array("i", bytes(4 * size))
+        kinds = 0
         around.kin_sums.append(array("i", bytes(12 * count + 12)))
         table = around.kin_sums[kinship]
         for block in range(count):
@@ -227,17 +249,38 @@ def _find_kin(blocks: Blocks, around: Surroundings) -> None:
                 key = (key * 131 + signatures[above]) & BITS
                 above = parents[above]
                 steps -= 1
-            number = known.setdefault(key, len(known))
+            number = _number(keys, numbers, size, key + 1, kinds)
+            kinds = max(kinds, number + 1)
             kin[block * KINSHIPS + kinship] = number
             table[number * 3] += 1
             table[number * 3 + 1] += measures[block * MEASURES + WORDS]
             table[number * 3 + 2] += measures[block * MEASURES + LINK_WORDS]
-    known = {}
+    keys = array("Q", bytes(8 * size))
+    numbers = array("i", bytes(4 * size))
+    kinds = 0
     for block in range(count):
-        number = known.get(hashes[block], 0)
-        copies[block * 2] = number
-        known[hashes[block]] = number + 1
+        number = _number(keys, numbers, size, hashes[block] + 1, kinds)
+        kinds = max(kinds, number + 1)
+        texts[block] = number
+        copies[block * 2] = counts[number]
+        counts[number] += 1
     for block in range(count):
-        number = known[hashes[block]]
+        number = counts[texts[block]]
         copies[block * 2 + 1] = number
-        around.repeated += number > 1
+        repeated += number > 1
+    around.repeated = repeated
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _number(
+    keys: cython.ulonglong[:], numbers: cython.int[:], size: cython.int, key: cython.ulonglong, new: cython.int
+) -> cython.int:
+    """The number of a key above 0 in a table of `size` places; `new` if it has none yet."""
+    slot: cython.int = key & (size - 1)
+    while keys[slot] and keys[slot] != key:
+        slot = (slot + 1) & (size - 1)
+    if not keys[slot]:
+        keys[slot] = key
+        numbers[slot] = new
+    return numbers[slot]
