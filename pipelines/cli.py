@@ -222,6 +222,7 @@ def extract(
     urls: Annotated[str, typer.Option(help="JSON file that maps NAME to the page's address.")] = "",
     slots: Annotated[str, typer.Option(help="Write one line for each page to this JSONL file.")] = "",
     recipe: Annotated[str, typer.Option(help="Recipe whose tables decode, parse and extract are used.")] = "m3w",
+    workers: Annotated[int, typer.Option(min=1, help="Processes, with --slots.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Show the document that a page becomes: its text, with its images at their places. Exit code 1 if none does."""
@@ -230,8 +231,9 @@ def extract(
 
     loaded = load_recipe(recipe)
     if slots:
-        done, refused = write_slots(pages, urls, slots, loaded)
-        print(f"{slots}: {done} pages, {refused} of them refused", file=sys.stderr)
+        done, refused = write_slots(pages, urls, slots, loaded, workers)
+        reasons = ", ".join(f"{reason} {number}" for reason, number in refused.items())
+        print(f"{slots}: {done} pages, refused {sum(refused.values())} ({reasons or 'none'})", file=sys.stderr)
     else:
         if not print_page(pages, url, urls, loaded, as_json):
             raise typer.Exit(1)

@@ -3,10 +3,14 @@
 import gzip
 import json
 import lzma
+import multiprocessing
 import sys
 import tarfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from pipelines.extract.saved import extract_html, show, slots_json
@@ -71,12 +75,16 @@ def _pages_in(tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
 
 
 def document_of(name: str, data: bytes, url: str, urls: Mapping[str, str], recipe: Recipe) -> Document | Rejected:
+    """A page's document. How many pictures the recipe wants is a matter of the job, not asked here."""
+    extraction = replace(recipe.extract, images="optional")
     address = urls.get(name, url or ADDRESS)
-    return extract_html(data, address, decode=recipe.decode, parse=recipe.parse, extraction=recipe.extract)
+    return extract_html(data, address, decode=recipe.decode, parse=recipe.parse, extraction=extraction)
 
 
 def load_urls(path: str) -> dict[str, str]:
     """NAME -> address; values may be addresses or objects with a "url".
+
+    A value that is no absolute address is told on stderr, and its page has none.
 
     Raises:
         ValueError: the file is not such an object in JSON; the message names it.
@@ -89,10 +97,16 @@ def load_urls(path: str) -> dict[str, str]:
         raise ValueError(f"{path}: not JSON: {error}") from error
     if not isinstance(entries, dict):
         raise ValueError(f"{path}: a JSON object that maps names of pages to addresses is wanted")
-    return {
-        name: checked_url(entry.get("url") if isinstance(entry, dict) else entry, f"{path}: {name}: ")
-        for name, entry in entries.items()
-    }
+    urls: dict[str, str] = {}
+    for name, entry in entries.items():
+        url = entry.get("url") if isinstance(entry, dict) else entry
+        try:
+            urls[name] = checked_url(url, f"{path}: {name}: ")
+        except ValueError as error:
+            if not isinstance(url, str):
+                raise
+            print(f"{error}: the page is read as one without an address", file=sys.stderr)
+    return urls
 
 
 def checked_url(url: object, where: str) -> str:
@@ -135,15 +149,44 @@ def print_page(path: str, url: str, urls: str, recipe: Recipe, as_json: bool) ->
     return shown
 
 
-def write_slots(path: str, urls: str, out: str, recipe: Recipe) -> tuple[int, int]:
-    """Writes a line {"name", "slots"} for each page; how many, and how many of them were refused (no slots)."""
-    known = load_urls(urls)
-    count = refused = 0
+def write_slots(path: str, urls: str, out: str, recipe: Recipe, workers: int = 1) -> tuple[int, dict[str, int]]:
+    """Writes a line {"name", "slots"} for each page, in their order.
+
+    Args:
+        workers: processes that extract.
+
+    Returns:
+        How many pages, and how many of them were refused (no slots) by reason.
+
+    Raises:
+        ValueError, DamageError: as `read_pages` and `load_urls` do.
+    """
+    line = partial(_slots_line, urls=load_urls(urls), recipe=recipe)
+    refused: Counter[str] = Counter()
+    count = 0
     with Path(out).open("w", encoding="utf-8") as lines:
-        for name, data in read_pages(path):
-            result = document_of(name, data, "", known, recipe)
-            refused += isinstance(result, Rejected)
-            slots = [] if isinstance(result, Rejected) else slots_json(result)
-            lines.write(json.dumps({"name": name, "slots": slots}, ensure_ascii=False) + "\n")
+        for written, reason in _in_processes(line, read_pages(path), workers):
+            lines.write(written)
             count += 1
-    return count, refused
+            if reason:
+                refused[reason] += 1
+    return count, dict(sorted(refused.items()))
+
+
+def _slots_line(page: tuple[str, bytes], urls: Mapping[str, str], recipe: Recipe) -> tuple[str, str]:
+    """A page's line, and why it was refused."""
+    name, data = page
+    result = document_of(name, data, "", urls, recipe)
+    slots = [] if isinstance(result, Rejected) else slots_json(result)
+    written = json.dumps({"name": name, "slots": slots}, ensure_ascii=False) + "\n"
+    return written, result.reason if isinstance(result, Rejected) else ""
+
+
+def _in_processes(
+    line: partial[tuple[str, str]], pages: Iterable[tuple[str, bytes]], workers: int
+) -> Iterator[tuple[str, str]]:
+    if workers == 1:
+        yield from map(line, pages)
+        return
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        yield from pool.imap(line, pages, chunksize=4)

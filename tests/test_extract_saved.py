@@ -131,7 +131,6 @@ def test_what_is_no_file_in_a_folder_is_left_out(tmp_path: Path) -> None:
         ('{"a": 5}', "a: 5 is no absolute http or https address"),
         ('{"a": {}}', "a: None is no absolute http or https address"),
         ('{"a": {"url": ["x"]}}', "a: ['x'] is no absolute http or https address"),
-        ('{"a": "page.html"}', "a: 'page.html' is no absolute http or https address"),
     ],
 )
 def test_addresses_of_another_form_are_refused(tmp_path: Path, text: str, said: str) -> None:
@@ -151,11 +150,39 @@ def test_the_address_of_a_page(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
-def test_a_refused_page_as_json(tmp_path: Path) -> None:
+def test_a_page_without_an_address_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text(PAGE)
+    (tmp_path / "urls.json").write_text('{"a": "page.html"}')
+    slots = tmp_path / "slots.jsonl"
+    code, out = m3w("extract", tmp_path, "--urls", tmp_path / "urls.json", "--slots", slots)
+    assert code == 0
+    assert "a: 'page.html' is no absolute http or https address: the page is read as one without an address\n" in out
+    assert [*json.loads(slots.read_text())["slots"][1].values()] == ["https://page.invalid/a.png"]
+
+
+def test_slots_of_many_pages_do_not_depend_on_the_number_of_processes(tmp_path: Path) -> None:
+    for number in range(9):
+        (tmp_path / f"{number}.html").write_text(PAGE.replace("Caf", f"{number}") if number else " ")
+    said = {}
+    for workers in (1, 2):
+        code, said[workers] = m3w("extract", tmp_path, "--slots", tmp_path / f"{workers}.jsonl", "--workers", workers)
+        assert code == 0
+    assert said[2].endswith("9 pages, refused 1 (unparsable 1)\n")
+    lines = (tmp_path / "1.jsonl").read_text().splitlines()
+    assert lines == (tmp_path / "2.jsonl").read_text().splitlines()
+    assert [json.loads(line)["name"] for line in lines] == [str(number) for number in range(9)]
+
+
+def test_a_page_without_pictures_is_shown_whatever_the_recipe_wants(tmp_path: Path) -> None:
     (tmp_path / "a.html").write_text("<p>words")
+    assert m3w("extract", tmp_path / "a.html") == (0, "words\n\n")
+
+
+def test_a_refused_page_as_json(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text("<p> </p>")
     (tmp_path / "b.html").write_text(PAGE)
     code, out = m3w("extract", tmp_path / "a.html", "--json")
-    refused = {"name": "a", "rejected": {"reason": "no_images", "detail": "no picture in the content"}}
+    refused = {"name": "a", "rejected": {"reason": "no_text", "detail": "no visible text"}}
     assert (code, json.loads(out)) == (1, refused)
     code, out = m3w("extract", tmp_path, "--json")
     first, second = map(json.loads, out.splitlines())
