@@ -18,7 +18,7 @@ DEMO := build/demo
 help: ## What can be made (this)
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
-demo: $(VENV)/.stamp-run ## Build three small data sets from demo/: pages, pairs, clips; check them, make pages to look at
+demo: $(VENV)/.stamp-compiled ## Build three small data sets from demo/: pages, pairs, clips; check them, make pages to look at
 	@echo "Pages with their images at their places (M3W), from demo/crawl.warc.gz:"
 	@$(BIN)/m3w build demo --input demo/crawl.warc.gz --output $(DEMO)/m3w --offline --workers $(WORKERS)
 	@echo
@@ -40,10 +40,10 @@ demo: $(VENV)/.stamp-run ## Build three small data sets from demo/: pages, pairs
 	@echo "  $(DEMO)/m3w/dead_letters/                    what was dropped, a file for each stage"
 	@echo "  $(BIN)/m3w inspect $(DEMO)/m3w --sample 0     one document as text"
 
-test: lint ## Lint, format, types, and all tests but the slow ones
+test: lint $(VENV)/.stamp-compiled ## Lint, format, types, and all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow"
 
-test-full: lint test-dataflow test-peers ## The same with the slow tests
+test-full: lint $(VENV)/.stamp-compiled test-dataflow test-peers ## The same with the slow tests
 	$(BIN)/python -m pytest
 
 # Not a part of `test`: what Dataflow needs is 340 MB, and makes every later start of a process slower.
@@ -68,11 +68,11 @@ docs: $(VENV)/.stamp-dev demo ## Make the tables of the documentation anew, from
 learn: $(VENV)/.stamp-learn ## The proof of learning: shards of real pictures and pages, a model trained on them, what it learnt
 	$(BIN)/python -m learn.run --seed $(SEED)
 
-bench: $(VENV)/.stamp-dev ## Run the benchmarks, an hour and a half; results go to benchmarks/results
+bench: $(VENV)/.stamp-dev $(VENV)/.stamp-compiled ## Run the benchmarks, an hour and a half; results go to benchmarks/results
 	$(BIN)/python -m benchmarks.run
 
 clean: ## Remove what was built and the caches
-	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build dist *.egg-info pipelines/extract/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 distclean: clean ## The same and the virtual environment
 	rm -rf $(VENV) $(VENV)-peers
@@ -85,8 +85,13 @@ $(BIN)/python:
 # pip itself comes first: the one that Python brings may not know dependency groups.
 $(VENV)/.stamp-run: pyproject.toml | $(BIN)/python
 	@echo "Installing into $(VENV), about a minute, once ..."
-	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --upgrade "pip>=25.1" "setuptools>=77"
 	@$(BIN)/python -m pip install --quiet --quiet -e ".[safety]"
+	@touch $@
+
+# What setup.py compiles, next to its source: an extension is what Python imports, also when the source is newer.
+$(VENV)/.stamp-compiled: setup.py $(wildcard pipelines/extract/*.py pipelines/extract/*.pxd) $(VENV)/.stamp-run
+	@$(BIN)/python setup.py --quiet build_ext --inplace
 	@touch $@
 
 $(VENV)/.stamp-dev: pyproject.toml $(VENV)/.stamp-run

@@ -223,10 +223,12 @@ def extract(
     slots: Annotated[str, typer.Option(help="Write one line for each page to this JSONL file.")] = "",
     recipe: Annotated[str, typer.Option(help="Recipe whose tables decode, parse and extract are used.")] = "m3w",
     workers: Annotated[int, typer.Option(min=1, help="Processes, with --slots.")] = 1,
+    why: Annotated[bool, typer.Option("--why", help="Show what is left out of each page, and why.")] = False,
+    html: Annotated[str, typer.Option(help="Write the page's parts beside its document to this HTML file.")] = "",
     as_json: Json = False,
 ) -> None:
     """Show the document that a page becomes: its text, with its images at their places. Exit code 1 if none does."""
-    from pipelines.extract_command import print_page, write_slots
+    from pipelines.extract_command import explain_page, print_page, write_slots
     from pipelines.recipe import load_recipe
 
     loaded = load_recipe(recipe)
@@ -234,6 +236,10 @@ def extract(
         done, refused = write_slots(pages, urls, slots, loaded, workers)
         reasons = ", ".join(f"{reason} {number}" for reason, number in refused.items())
         print(f"{slots}: {done} pages, refused {sum(refused.values())} ({reasons or 'none'})", file=sys.stderr)
+    elif why or html:
+        for line in explain_page(pages, url, urls, loaded, html):
+            if why:
+                print(line)
     else:
         if not print_page(pages, url, urls, loaded, as_json):
             raise typer.Exit(1)

@@ -13,7 +13,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from pipelines.extract.saved import extract_html, show, slots_json
+from pipelines.extract.config import ExtractConfig
+from pipelines.extract.explain import Explanation, explain, lines
+from pipelines.extract.saved import extract_html, parse_saved, show, slots_json
+from pipelines.extract.side_by_side import side_by_side
 from pipelines.filters.page_url import host_and_path
 from pipelines.recipe import Recipe
 from pipelines.shard_files import DamageError
@@ -75,10 +78,35 @@ def _pages_in(tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
 
 
 def document_of(name: str, data: bytes, url: str, urls: Mapping[str, str], recipe: Recipe) -> Document | Rejected:
-    """A page's document. How many pictures the recipe wants is a matter of the job, not asked here."""
-    extraction = replace(recipe.extract, images="optional")
+    """A page's document."""
     address = urls.get(name, url or ADDRESS)
-    return extract_html(data, address, decode=recipe.decode, parse=recipe.parse, extraction=extraction)
+    return extract_html(data, address, decode=recipe.decode, parse=recipe.parse, extraction=_extraction(recipe))
+
+
+def explain_page(path: str, url: str, urls: str, recipe: Recipe, html: str) -> Iterator[str]:
+    """The lines of `m3w extract --why`; with `html`, the path of a file, that file is written too.
+
+    Raises:
+        ValueError, DamageError: as `read_pages` and `load_urls` do; or `html` is wanted of several pages.
+    """
+    if html and (Path(path).is_dir() or ".tar" in Path(path).suffixes):
+        raise ValueError("--html shows one page, not a folder or archive of them")
+    known = load_urls(urls)
+    for name, data in read_pages(path):
+        address = known.get(name, checked_url(url, "--url ") if url else ADDRESS)
+        page = parse_saved(data, address, recipe.decode, recipe.parse)
+        found = Explanation((), page) if isinstance(page, Rejected) else explain(page, _extraction(recipe))
+        yield f"=== {name}"
+        yield from lines(found)
+        if isinstance(found.result, Rejected):
+            yield f"refused\t{found.result.reason}\t{found.result.detail}"
+        if html:
+            Path(html).write_text(side_by_side(name, address, found), encoding="utf-8")
+
+
+def _extraction(recipe: Recipe) -> ExtractConfig:
+    """How many pictures the recipe wants, and that they can be fetched, is a matter of the job."""
+    return replace(recipe.extract, images="optional", data_images=True)
 
 
 def load_urls(path: str) -> dict[str, str]:

@@ -214,9 +214,9 @@ def test_a_figure_captions_all_its_videos() -> None:
     assert [video.caption for video in videos(html)] == ["Before and after"] * 2
 
 
-def test_of_links_within_links_the_innermost_has_the_words() -> None:
+def test_a_link_ends_where_the_next_begins() -> None:
     html = '<a href="a.mp4">one <div><a href="b.mp4">two</a></div>'
-    assert [video.caption for video in videos(html)] == ["", "two"]
+    assert [video.caption for video in videos(html)] == ["one", "two"]
 
 
 DESCRIBED = '<meta name="description" content="Of &amp; on the page"><meta property="og:description" content="Other">'

@@ -3,20 +3,19 @@
 from dataclasses import replace
 
 import pytest
-from lxml import html
+from extract_page import parsed
 
 from pipelines.extract.parse import ParsedPage
 from pipelines.filters.opt_out import OptOutConfig, respect_opt_out
-from schemas.document import Source
 from schemas.rejection import Rejected
 
 CONFIG = OptOutConfig(tokens=("noai", "noimageai", "noml"), tdm_reservation=True)
 
 
 def page(head: str, headers: dict[str, list[str]]) -> ParsedPage:
-    root = html.fromstring(f"<html><head>{head}</head><body><p>Text</p></body></html>")
-    url = "https://example.com/"
-    return ParsedPage(url=url, root=root, headers=headers, source=Source(), title="", base_url=url)
+    found = parsed(f"<html><head>{head}</head><body><p>Text</p></body></html>")
+    assert isinstance(found, ParsedPage)
+    return replace(found, headers=headers)
 
 
 @pytest.mark.parametrize(

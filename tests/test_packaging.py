@@ -21,10 +21,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of the working tree, built without network and without leaving anything in the tree."""
     tree, out = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("wheel")
-    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, tree)
     for package in (*PACKAGES, "tests", "benchmarks", "demo"):
-        left_out = shutil.ignore_patterns("__pycache__", "*.gz", "fixtures", "results")
+        left_out = shutil.ignore_patterns("__pycache__", "*.gz", "*.so", "fixtures", "results")
         shutil.copytree(ROOT / package, tree / package, ignore=left_out)
     code = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
     done = subprocess.run([sys.executable, "-c", code, str(out)], cwd=tree, capture_output=True, text=True, timeout=200)
@@ -39,7 +39,7 @@ def test_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
         str(path.relative_to(ROOT))
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
+        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".") and path.suffix != ".so"
     }
     assert here - held == set()
     for needed in (
@@ -57,6 +57,13 @@ def test_wheel_holds_nothing_else(wheel: Path) -> None:
     tops = {name.partition("/")[0] for name in ZipFile(wheel).namelist()}
     version = PROJECT["project"]["version"]
     assert tops == {*PACKAGES, f"openm3w-{version}.dist-info"}
+
+
+def test_wheel_holds_compiled_modules(wheel: Path) -> None:
+    if not (shutil.which("cc") or shutil.which("gcc")):
+        pytest.skip("no C compiler")
+    held = [name for name in ZipFile(wheel).namelist() if name.endswith((".so", ".pyd"))]
+    assert any(name.startswith("pipelines/extract/html_reader.") for name in held), held
 
 
 def test_wheel_carries_licences(wheel: Path) -> None:

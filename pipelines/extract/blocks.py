@@ -9,11 +9,14 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 
+from pipelines.extract import tags
 from pipelines.extract.config import ExtractConfig
-from pipelines.extract.tree import BLOCKS, VisibleTree
+from pipelines.extract.kinds import BLOCK, HIDDEN, KINDS, SHOWN, SILENT
+from pipelines.extract.nodes import children
+from pipelines.extract.tree import Shown
 
 # Elements and roles that are not content by definition.
-_TAGS = {"nav": "navigation", "footer": "footer", "search": "form", "menu": "navigation"}
+_TAGS = {tags.NAV: "navigation", tags.FOOTER: "footer", tags.SEARCH: "form", tags.MENU: "navigation"}
 _ROLES = {
     "navigation": "navigation", "banner": "header", "contentinfo": "footer", "search": "form", "dialog": "dialog",
     "alertdialog": "dialog", "menu": "navigation", "menubar": "navigation", "toolbar": "navigation",
@@ -43,105 +46,141 @@ _STATE = re.compile(r"(?:has|no|with|without|is|js|hide|show|open|enable|disable
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
 # Never judged by class and id: they hold the page.
-_PAGE = frozenset({"html", "body", "main"})
+_PAGE = frozenset({tags.HTML, tags.BODY, tags.MAIN})
 # The id of a heading is a slug of its words, not a name for what it is.
-_HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+_HEADINGS = frozenset({tags.H1, tags.H2, tags.H3, tags.H4, tags.H5, tags.H6})
 # A block with such a name is that only if enough of it is links ("content-nav-section" is a section of content,
 # and the "sidebar" of a textbook a box of words).
 _MADE_OF_LINKS = frozenset({"navigation", "related", "aside"})
-_LINK_LISTS = frozenset({"ul", "ol", "div", "section", "table", "dl", "tbody", "center"})
+_LINK_LISTS = frozenset(
+    {tags.UL, tags.OL, tags.DIV, tags.SECTION, tags.TABLE, tags.DL, tags.TBODY, tags.CENTER, tags.NOSCRIPT}
+)
 
 
-def content(tree: VisibleTree, config: ExtractConfig) -> tuple[list[int], dict[int, str]]:
+def content(shown: Shown, config: ExtractConfig) -> tuple[list[int], dict[int, str]]:
     """The blocks in which the content stands, in document order, and the blocks in them that are not content.
 
     On a forum the comments are the content, on an index the links: what is most of the page is not dropped as such.
     """
     spared: set[str] = set()
-    dropped = boilerplate(tree, spared, config)
-    comments = sum(tree.chars[number] for number, reason in dropped.items() if reason == "comments")
-    kept = tree.chars[0] - sum(tree.chars[number] for number in dropped)
+    dropped = boilerplate(shown, spared, config)
+    comments = sum(shown.chars[node] for node, reason in dropped.items() if reason == "comments")
+    kept = shown.chars[0] - sum(shown.chars[node] for node in dropped)
     most = comments > config.comments_share * (kept + comments)
-    if most and prose(tree, dropped, config)[0] < config.article_min_chars:
+    if most and prose(shown, dropped, config)[0] < config.article_min_chars:
         spared.add("comments")
-        dropped = boilerplate(tree, spared, config)
-    roots = main_roots(tree, dropped, config)
-    kept = sum(tree.chars[root] for root in roots)
+        dropped = boilerplate(shown, spared, config)
+    roots = main_roots(shown, dropped, config)
+    kept = sum(shown.chars[root] for root in roots)
     links = 0
-    for number, reason in dropped.items():
-        at = bisect_right(roots, number) - 1
-        if at >= 0 and number < tree.ends[roots[at]]:
-            kept -= tree.chars[number]
-            links += tree.chars[number] if reason == "links" else 0
+    for node, reason in dropped.items():
+        at = bisect_right(roots, node) - 1
+        if at >= 0 and node < shown.tree.ends[roots[at]]:
+            kept -= shown.chars[node]
+            links += shown.chars[node] if reason == "links" else 0
     if links > config.links_share * (kept + links):
         spared.add("links")
-        dropped = boilerplate(tree, spared, config)
+        dropped = boilerplate(shown, spared, config)
     return roots, dropped
 
 
-def kept_elements(tree: VisibleTree, roots: list[int], dropped: Collection[int]) -> Iterator[int]:
-    """The elements under `roots` that are in no dropped block, in document order."""
+def kept_nodes(shown: Shown, roots: list[int], dropped: Collection[int]) -> bytearray:
+    """1 for each node under `roots` that is in no dropped block and not hidden."""
+    kept = bytearray(len(shown.tree))
     for root in roots:
-        number = root
-        while number < tree.ends[root]:
-            if number in dropped:
-                number = tree.ends[number]
-            else:
-                yield number
-                number += 1
+        for node in _outside(shown, dropped, root, shown.tree.ends[root]):
+            kept[node] = 1
+    return kept
 
 
-def boilerplate(tree: VisibleTree, spared: Collection[str], config: ExtractConfig) -> dict[int, str]:
+def reasons(shown: Shown, roots: list[int], dropped: Mapping[int, str]) -> dict[int, str]:
+    """Why each text that is shown and not kept is dropped."""
+    why: dict[int, str] = {}
+    kept = kept_nodes(shown, roots, dropped)
+    tree = shown.tree
+    for block, reason in dropped.items():
+        for node in range(block, tree.ends[block]):
+            if tree.tags[node] == tags.TEXT and shown.states[node] == SHOWN:
+                why[node] = reason
+    for node, state in enumerate(shown.states):
+        if tree.tags[node] == tags.TEXT and state == SHOWN and not kept[node]:
+            why.setdefault(node, "outside the main block")
+    return why
+
+
+def _outside(shown: Shown, dropped: Collection[int], node: int, end: int) -> Iterator[int]:
+    """The nodes up to `end` that are in no dropped block and not hidden, in document order."""
+    ends = shown.tree.ends
+    while node < end:
+        if node in dropped or shown.states[node] == HIDDEN:
+            node = ends[node]
+        else:
+            yield node
+            node += 1
+
+
+def boilerplate(shown: Shown, spared: Collection[str], config: ExtractConfig) -> dict[int, str]:
     """The outermost blocks that are not content, each with its reason; no block for a reason that is spared."""
     dropped: dict[int, str] = {}
+    tree = shown.tree
     content_end = 0  # of the article or main element that is open
-    number = 0
-    while number < len(tree):
-        if (tag := tree.tags[number]) in ("article", "main"):
-            content_end = max(content_end, tree.ends[number])
-        reason = boilerplate_reason(tree, number, number < content_end, config) if tag else ""
+    node = 0
+    while node < len(tree):
+        tag = tree.tags[node]
+        if shown.states[node] == HIDDEN:
+            node = tree.ends[node]
+            continue
+        if tag in (tags.ARTICLE, tags.MAIN):
+            content_end = max(content_end, tree.ends[node])
+        reason = boilerplate_reason(shown, node, node < content_end, config) if tag != tags.TEXT else ""
         if reason and reason not in spared:
-            dropped[number] = reason
-            number = tree.ends[number]
+            dropped[node] = reason
+            node = tree.ends[node]
         else:
-            number += 1
+            node += 1
     return dropped
 
 
-def boilerplate_reason(tree: VisibleTree, number: int, in_content: bool, config: ExtractConfig) -> str:
+def boilerplate_reason(shown: Shown, node: int, in_content: bool, config: ExtractConfig) -> str:
     """Why one block is not content: "navigation", "share", ...; "" if it may be.
 
     in_content: whether it stands within an article or main element.
     """
-    tag, attributes = tree.tags[number], tree.attributes[number]
-    if tag in _PAGE or (tag not in BLOCKS and not attributes):
+    tag, attributes = shown.tree.tags[node], shown.tree.attributes(node)
+    if tag in _PAGE or (not KINDS[tag] & BLOCK and not attributes):
         return ""
-    if tag == "a" and _is_permalink(tree, number):
+    if tag == tags.A and _is_permalink(shown, node):
         return "permalink"
-    large = tree.chars[number] > config.max_boilerplate_share * tree.chars[0]
-    if tag in _TAGS and not (large and tree.link_density(number) <= config.max_link_density):
+    block = KINDS[tag] & BLOCK or tag == tags.NOSCRIPT
+    large = bool(block) and shown.chars[node] > config.max_boilerplate_share * shown.chars[0]
+    density = shown.link_density(node) if block else 0.0
+    dense = density > config.max_link_density
+    if shown.states[node] == SHOWN and tag in _TAGS and (dense or not large):
         return _TAGS[tag]
     if large:
         return ""
     if "role" in attributes and (reason := _ROLES.get(attributes["role"].strip().lower())):
         return reason
-    if tag == "header" and not in_content:
+    if shown.states[node] == SILENT:
+        return _named_reason(attributes)
+    if tag == tags.HEADER and not in_content:
         return "header"
-    if tag in ("aside", "form"):
-        return tag
+    if tag in (tags.ASIDE, tags.FORM):
+        return tags.NAMES[tag]
     if ("class" in attributes or "id" in attributes) and tag not in _HEADINGS:
         reason = _named_reason(attributes)
-        if reason and (reason not in _MADE_OF_LINKS or tree.link_density(number) > config.navigation_link_density):
+        if reason and (reason not in _MADE_OF_LINKS or density > config.navigation_link_density):
             return reason
-    if tag in _LINK_LISTS and tree.link_density(number) > config.max_link_density:
-        return "links"
-    return ""
+    return "links" if dense and tag in _LINK_LISTS else ""
 
 
-def _is_permalink(tree: VisibleTree, number: int) -> bool:
+def _is_permalink(shown: Shown, node: int) -> bool:
     """A sign such as "¶" that links to the place where it stands."""
-    text = tree.texts[number].strip()
-    return len(text) == 1 and not text.isalnum() and "#" in tree.attributes[number].get("href", "")
+    tree = shown.tree
+    if node + 1 >= tree.ends[node] or tree.tags[node + 1] != tags.TEXT:
+        return False
+    text = tree.text(node + 1).strip()
+    return len(text) == 1 and not text.isalnum() and "#" in tree.attributes(node).get("href", "")
 
 
 def _named_reason(attributes: Mapping[str, str]) -> str:
@@ -162,98 +201,89 @@ def _reason_of_name(name: str) -> str:
     return ""
 
 
-def prose(tree: VisibleTree, dropped: Mapping[int, str], config: ExtractConfig) -> list[int]:
+def prose(shown: Shown, dropped: Mapping[int, str], config: ExtractConfig) -> list[int]:
     """Characters of prose in each subtree: text of blocks with more than a few words; no links, no dropped blocks."""
-    amounts = [0] * len(tree)
-    number = 0
-    while number < len(tree):
-        if number in dropped:
-            number = tree.ends[number]
-            continue
-        own = tree.own_chars[number] - tree.own_link_chars[number]
-        if own >= config.prose_min_chars and tree.own_link_chars[number] <= own:
-            amounts[number] = own
-        number += 1
-    for number in range(len(tree) - 1, 0, -1):
-        amounts[tree.parents[number]] += amounts[number]
+    amounts = [0] * len(shown.tree)
+    for node in _outside(shown, dropped, 0, len(shown.tree)):
+        own = shown.own_chars[node] - shown.own_link_chars[node]
+        if own >= config.prose_min_chars and shown.own_link_chars[node] <= own:
+            amounts[node] = own
+    for node in range(len(shown.tree) - 1, 0, -1):
+        amounts[shown.tree.parents[node]] += amounts[node]
     return amounts
 
 
-def main_roots(tree: VisibleTree, dropped: Mapping[int, str], config: ExtractConfig) -> list[int]:
+def main_roots(shown: Shown, dropped: Mapping[int, str], config: ExtractConfig) -> list[int]:
     """Where the content stands, in document order: what the page itself calls its main part, or the densest part."""
-    amounts = prose(tree, dropped, config)
+    amounts = prose(shown, dropped, config)
     if amounts[0] < config.main_min_chars:
         return [0]
     believed = config.main_min_share * amounts[0]
     articles: list[int] = []
-    for found in _semantic_blocks(tree, dropped):
-        if not found or sum(amounts[number] for number in found) < believed:
+    for found in _semantic_blocks(shown, dropped):
+        if not found or sum(amounts[node] for node in found) < believed:
             continue
-        largest = max(found, key=lambda number: amounts[number])
-        if len(found) == 1 or amounts[largest] >= config.main_share * sum(amounts[number] for number in found):
+        largest = max(found, key=lambda node: amounts[node])
+        if len(found) == 1 or amounts[largest] >= config.main_share * sum(amounts[node] for node in found):
             return [largest]
         articles = articles or found
     if articles:
         return articles
-    root = _innermost(tree, amounts, config)
-    return [*_headline_before(tree, dropped, root), root]
+    root = _innermost(shown, amounts, config)
+    return [*_headline_before(shown, dropped, root), root]
 
 
-def _semantic_blocks(tree: VisibleTree, dropped: Mapping[int, str]) -> tuple[list[int], list[int], list[int]]:
+def _semantic_blocks(shown: Shown, dropped: Mapping[int, str]) -> tuple[list[int], list[int], list[int]]:
     """What the page calls its article's body, its articles, and its main part; the outermost of each kind."""
+    tree = shown.tree
     bodies: list[int] = []
     articles: list[int] = []
     mains: list[int] = []
-    number = 0
-    while number < len(tree):
-        if number in dropped:
-            number = tree.ends[number]
+    for node in _outside(shown, dropped, 0, len(tree)):
+        tag = tree.tags[node]
+        if tag == tags.TEXT:
             continue
-        tag, attributes = tree.tags[number], tree.attributes[number]
-        role = attributes.get("role", "") if attributes else ""
-        if attributes and attributes.get("itemprop", "").lower() == "articlebody":
-            _add_outermost(tree, bodies, number)
-        if tag == "article" or role == "article":
-            _add_outermost(tree, articles, number)
-        elif tag == "main" or role == "main":
-            _add_outermost(tree, mains, number)
-        number += 1
+        attributes = tree.attributes(node)
+        role = attributes.get("role", "")
+        if attributes.get("itemprop", "").lower() == "articlebody":
+            _add_outermost(shown, bodies, node)
+        if tag == tags.ARTICLE or role == "article":
+            _add_outermost(shown, articles, node)
+        elif tag == tags.MAIN or role == "main":
+            _add_outermost(shown, mains, node)
     return bodies, articles, mains
 
 
-def _add_outermost(tree: VisibleTree, found: list[int], number: int) -> None:
-    if not found or number >= tree.ends[found[-1]]:
-        found.append(number)
+def _add_outermost(shown: Shown, found: list[int], node: int) -> None:
+    if not found or node >= shown.tree.ends[found[-1]]:
+        found.append(node)
 
 
-def _headline_before(tree: VisibleTree, dropped: Mapping[int, str], root: int) -> list[int]:
+def _headline_before(shown: Shown, dropped: Mapping[int, str], root: int) -> list[int]:
     """The last <h1> before a block that has none of its own: its headline."""
-    if "h1" in tree.tags[root : tree.ends[root]]:
+    tree = shown.tree
+    if any(tree.tags[node] == tags.H1 for node in range(root, tree.ends[root])):
         return []
     headlines: list[int] = []
-    number = 0
-    while number < root:
-        if number in dropped:
-            number = tree.ends[number]
-            continue
-        if tree.tags[number] == "h1" and tree.ends[number] <= root:
-            headlines = [number]
-        number += 1
+    for node in _outside(shown, dropped, 0, root):
+        if tree.tags[node] == tags.H1 and tree.ends[node] <= root:
+            headlines = [node]
     return headlines
 
 
-def _innermost(tree: VisibleTree, amounts: list[int], config: ExtractConfig) -> int:
+def _innermost(shown: Shown, amounts: list[int], config: ExtractConfig) -> int:
     """Down from the page as long as one child holds nearly all of its prose and is not one of several of its kind."""
-    number = 0
-    while tree.children[number]:
-        largest = max(tree.children[number], key=lambda child: amounts[child])
-        if amounts[largest] < config.main_share * amounts[0] or tree.tags[largest] not in BLOCKS:
+    tree = shown.tree
+    node = 0
+    while inside := [child for child in children(tree, node) if tree.tags[child] != tags.TEXT]:
+        largest = max(inside, key=lambda child: amounts[child])
+        if amounts[largest] < config.main_share * amounts[0] or not KINDS[tree.tags[largest]] & BLOCK:
             break
-        kind = tree.tags[largest], tree.attributes[largest].get("class", "")
+        kind = tree.tags[largest], tree.attributes(largest).get("class", "")
         if kind[1] and any(
-            amounts[child] and child != largest and (tree.tags[child], tree.attributes[child].get("class", "")) == kind
-            for child in tree.children[number]
+            amounts[child] and child != largest and (tree.tags[child], tree.attributes(child).get("class", "")) == kind
+            for child in inside
         ):
             break
-        number = largest
-    return number
+        node = largest
+    return node

@@ -8,10 +8,12 @@ is windows-1252, as in a browser.
 
 import codecs
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 from bs4.dammit import EncodingDetector
 
+from pipelines.extract.controls import count_controls, count_lost
 from pipelines.extract.page import HtmlPage
 from pipelines.sources.records import RawPage
 from schemas.rejection import Rejected
@@ -147,7 +149,6 @@ _LABELS = {
 }
 _MULTI_BYTE = ("gbk", "gb18030", "big5", "shift_jis", "euc-jp", "iso-2022-jp", "euc-kr")
 _HEADER_CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\s;\"',]+)", re.IGNORECASE)
-_CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r\x1b")) + b"\x7f"
 _STRAY = "openm3w.stray_windows_1252"  # names an error handler of Python's codecs
 _NON_ASCII = re.compile(r"[^\x00-\x7f]")
 
@@ -175,23 +176,34 @@ def decode_html(page: RawPage, config: CharsetConfig) -> HtmlPage | Rejected:
     if page.truncated and not config.keep_truncated:
         return Rejected("truncated_page", page.truncated)
     data, marked = EncodingDetector.strip_byte_order_mark(page.body)
-    decoded = _decoded_marked(data, marked) if marked else _decoded(data, page, config)
+    valid = ""
+    if not marked:
+        with suppress(UnicodeDecodeError):
+            valid = data.decode("utf-8")
+    decoded = _decoded_marked(data, marked) if marked else _decoded(data, valid, page, config)
     if isinstance(decoded, Rejected):
         return decoded
     html, charset = decoded
     if not charset.startswith(("utf-16", "utf-32")):
-        controls = len(data) - len(data.translate(None, delete=_CONTROLS))
+        controls = count_controls(data)
         if controls > config.max_control_share * len(data):
             share = controls / len(data)
             return Rejected("binary", f"{share:.3f} control characters, at most {config.max_control_share}")
-    lost = html.count("\ufffd")
+    whole = html is valid  # the page's bytes are its text in UTF-8
+    lost = count_lost(data) if whole else html.count("\ufffd")
     if lost > config.max_replacement_share * len(html):
         share = lost / len(html)
         return Rejected("undecodable", f"{charset}: {share:.3f} not decoded, at most {config.max_replacement_share}")
-    if "\0" in html:
-        html = html.replace("\0", "")
+    if b"\0" in data if whole else "\0" in html:
+        html, whole = html.replace("\0", ""), False
     return HtmlPage(
-        url=page.url, html=html, headers=page.headers, source=page.source, charset=charset, truncated=page.truncated
+        url=page.url,
+        html=html,
+        utf8=data if whole else b"",
+        headers=page.headers,
+        source=page.source,
+        charset=charset,
+        truncated=page.truncated,
     )
 
 
@@ -200,13 +212,10 @@ def _decoded_marked(data: bytes, marked: str) -> tuple[str, str]:
     return data.decode(marked, _STRAY if marked == "utf-8" else "replace"), marked
 
 
-def _decoded(data: bytes, page: RawPage, config: CharsetConfig) -> tuple[str, str] | Rejected:
-    try:
-        text = data.decode("utf-8")
-        if text.isascii() and b"\x1b" not in data and b"\0" not in data:
-            return text, "utf-8"
-    except UnicodeDecodeError:
-        text = ""
+def _decoded(data: bytes, text: str, page: RawPage, config: CharsetConfig) -> tuple[str, str] | Rejected:
+    """text: the page if it is valid UTF-8, else empty."""
+    if text and text.isascii() and b"\x1b" not in data and b"\0" not in data:
+        return text, "utf-8"
     if utf16 := _utf16(data):
         return data.decode(utf16[1], "replace"), utf16[0]
     claims = _claims(data, page, config)

@@ -8,7 +8,7 @@ class ExtractConfig:
     """What is content, which address a picture has, and what a page is refused for."""
 
     mode: str
-    """"main": the main content. "full": everything visible."""
+    """"main": the main content. "full": everything visible. "obelics": by the DOM rules of OBELICS, to compare."""
     images: str
     """Pictures in a page's content. "required": a page without is refused; "none": a page with any; "optional"."""
     max_images: int
@@ -21,6 +21,18 @@ class ExtractConfig:
     """Media types that a <source> may have: "image/jpeg", ...; others are passed over."""
     prefer_linked_image: bool
     """Take the image file that the picture links to (thumbnail galleries) instead of the picture itself."""
+    page_image: bool
+    """On a page without a picture in its content, take the one that stands for it where it is shared (og:image)."""
+    posters: bool
+    """Take the pictures that stand for videos before they play."""
+    backgrounds: bool
+    """Take the pictures that inline styles put behind elements."""
+    data_images: bool
+    """Take pictures that stand in the page itself, as data: addresses; they are not fetched."""
+    icon_max_side: int
+    """A picture with no declared side longer than this is an icon, pixels; 0: none is."""
+    caption_max_chars: int
+    """So much text that is not content may stand between a picture and the content: captions, credits; characters."""
     max_link_density: float
     """A list or section whose text is links to a larger share than this is navigation, 0..1."""
     navigation_link_density: float
@@ -44,8 +56,8 @@ class ExtractConfig:
     """Lists of links are the content (an index) if they hold more than this share of the main block's text, 0..1."""
 
     def __post_init__(self) -> None:
-        if self.mode not in ("main", "full"):
-            raise ValueError('mode must be "main" or "full"')
+        if self.mode not in ("main", "full", "obelics"):
+            raise ValueError('mode must be "main", "full" or "obelics"')
         if self.images not in ("required", "optional", "none"):
             raise ValueError('images must be "required", "optional" or "none"')
         for name in ("max_images", "srcset_max_width", "viewport_width"):
@@ -59,6 +71,12 @@ class ExtractConfig:
         ):  # fmt: skip
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in 0..1")
-        for name in ("prose_min_chars", "main_min_chars", "article_min_chars"):
+        for name in (
+            "prose_min_chars",
+            "main_min_chars",
+            "article_min_chars",
+            "icon_max_side",
+            "caption_max_chars",
+        ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0")

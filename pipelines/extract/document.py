@@ -1,11 +1,16 @@
 """From a parsed page to the document: the order of the steps, and what a page is refused for."""
 
-from pipelines.extract.blocks import content, kept_elements
+from dataclasses import dataclass, field, replace
+
+from pipelines.extract.blocks import content, kept_nodes, reasons
 from pipelines.extract.config import ExtractConfig
-from pipelines.extract.images import find_images
+from pipelines.extract.images import find_images, pictures
 from pipelines.extract.layout import lay_out
+from pipelines.extract.obelics import kept_by_obelics
+from pipelines.extract.other_pictures import page_image
 from pipelines.extract.parse import ParsedPage
-from pipelines.extract.tree import IMAGES, visible_tree
+from pipelines.extract.tags import TEXT
+from pipelines.extract.tree import Shown, look, look_at_all
 from schemas.document import Document, Image, Slot
 from schemas.rejection import Rejected
 
@@ -13,25 +18,68 @@ from schemas.rejection import Rejected
 _ELEMENTS_PER_IMAGE = 4
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What of a page goes into its document."""
+
+    shown: Shown
+    keep: bytearray
+    """1 for each text that does."""
+    images: dict[int, Image]
+    """By their element."""
+
+
+@dataclass(frozen=True)
+class Why:
+    """Reasons against what is left out, by the node: for a person."""
+
+    texts: dict[int, str] = field(default_factory=dict)
+    images: dict[int, str] = field(default_factory=dict)
+
+
+def choose(page: ParsedPage, config: ExtractConfig, why: Why | None = None) -> Choice | Rejected:
+    """Choose the texts, then the images by where the texts are. Reason: too_many_images. why: takes the reasons."""
+    shown, kept = _kept(page, config, why)
+    found = pictures(shown, config)
+    if len(found) > _ELEMENTS_PER_IMAGE * config.max_images:
+        return Rejected("too_many_images", f"{len(found)} picture elements, at most {config.max_images} pictures")
+    if config.mode == "obelics":
+        found = [node for node in found if kept[node]]
+    keep = bytearray(tag == TEXT and kept[node] for node, tag in enumerate(page.tree.tags))
+    images = find_images(shown, keep, found, page.base_url, page.url, config, None if why is None else why.images)
+    return Choice(shown, keep, images)
+
+
+def _kept(page: ParsedPage, config: ExtractConfig, why: Why | None) -> tuple[Shown, bytearray]:
+    """The page as it is shown, and 1 for each text of its content (other nodes may have any value)."""
+    if config.mode == "obelics":
+        return look_at_all(page.tree), kept_by_obelics(page.tree)
+    shown = look(page.tree)
+    if config.mode == "full":
+        return shown, shown.states
+    roots, dropped = content(shown, config)
+    if why is not None:
+        why.texts.update(reasons(shown, roots, dropped))
+    return shown, kept_nodes(shown, roots, dropped)
+
+
 def extract(page: ParsedPage, config: ExtractConfig) -> Document | Rejected:
     """The page's text and images in reading order. Reasons: no_text, no_images, has_images, too_many_images."""
-    tree = visible_tree(page.root)
-    if config.mode == "main":
-        roots, dropped = content(tree, config)
-    else:
-        roots, dropped = [0], {}
-    kept = list(kept_elements(tree, roots, dropped))
-    pictures = sum(tree.tags[number] in IMAGES for number in kept)
-    if pictures > _ELEMENTS_PER_IMAGE * config.max_images:
-        return Rejected("too_many_images", f"{pictures} picture elements, at most {config.max_images} pictures")
-    images = find_images(tree, kept, page.base_url, page.url, config)
+    choice = choose(page, config)
+    return choice if isinstance(choice, Rejected) else assemble(page, choice, config)
+
+
+def assemble(page: ParsedPage, choice: Choice, config: ExtractConfig) -> Document | Rejected:
+    """The chosen texts and images in reading order. Reasons: as `extract`."""
     document = Document(
         kind="page",
         url=page.url,
-        slots=without_repeats(lay_out(tree, roots, dropped, images)),
+        slots=without_repeats(lay_out(choice.shown, choice.keep, choice.images)),
         title=page.title,
         source=page.source,
     )
+    if config.page_image and not document.images and (image := page_image(page)):
+        document = replace(document, slots=(image, *document.slots))
     if not document.text.strip():
         return Rejected("no_text", "no visible text")
     count = len(document.images)

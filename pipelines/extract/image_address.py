@@ -7,32 +7,38 @@ address that only holds the place (data: URI, blank.gif, spacer) is beaten by an
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from pipelines.extract.config import ExtractConfig
+from pipelines.extract.data_url import embedded_picture
 
 # Attributes in which scripts keep the real address until the picture comes into view, best first.
 LAZY_SRCSET = ("data-srcset", "data-lazy-srcset", "data-original-set", "data-ezsrcset", "data-nitro-lazy-srcset")
 LAZY_SRC = (
     "data-src", "data-lazy-src", "data-original", "data-original-src", "data-lazyload", "data-lazy-load",
     "data-lazyload-src", "data-lazy", "data-image-src", "data-img-src", "data-img-url", "data-image", "data-img",
-    "data-url", "data-echo", "data-actualsrc", "data-hi-res-src", "data-full-src", "data-cfsrc", "data-ezsrc",
+    "data-url", "data-echo", "data-actualsrc", "data-cfsrc", "data-ezsrc",
     "data-nitro-lazy-src", "data-pagespeed-lazy-src", "pagespeed_lazy_src", "data-delayed-url", "data-defer-src",
     "data-ks-lazyload", "data-real-src", "data-true-src", "data-orig-src", "data-path", "lazy-src", "lazysrc",
     "loadsrc",
 )  # fmt: skip
+# Where src holds nothing, any attribute that names an image file is asked, but for those that name another picture.
+_OTHER_PICTURES = frozenset({"src", "srcset", "alt", "title", "longdesc", "usemap", "id", "class", "style", "poster"})
 # Words of a file's name that say it only holds the place of a picture.
 PLACEHOLDER_WORDS = frozenset(
     {"1x1", "blank", "spacer", "placeholder", "transparent", "pixel", "loading", "loader", "lazy", "lazyload", "grey",
      "gray", "empty", "clear", "dummy", "trans", "shim", "pix", "preload", "spinner"}
 )  # fmt: skip
-_IMAGE_FILE = re.compile(r"\.(?:jpe?g|png|webp|gif|avif|bmp|tiff?)\Z", re.IGNORECASE)
+IMAGE_FILE = re.compile(r"\.(?:jpe?g|png|webp|gif|avif|bmp|tiff?)\Z", re.IGNORECASE)
 # What leads to the page itself, or to what <base> says in its place.
 _NOTHING = re.compile(r"[\x00-\x20]*(?:\?[\x00-\x20]*\Z|#|\Z)")
+_LONGEST_ADDRESS = 2000
 _EDGE = "".join(map(chr, range(0x21)))  # C0 controls and space: what the URL standard strips from both ends
 # An address that joining leaves as it is.
 _PLAIN = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?::\d{1,5})?/[\w%/:=&?~+!$,;'@()*.-]*\Z", re.ASCII)
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
+_SRCSET_ADDRESS = re.compile(r"[\s,]*+(\S++)")
 _LENGTH = re.compile(r"\s*(\d{1,5})(?:\.\d+)?\s*(?:px)?\s*\Z")
 _STYLE_LENGTH = {
     side: re.compile(rf"(?:^|;)\s*{side}\s*:\s*(\d{{1,5}})(?:\.\d+)?px", re.IGNORECASE) for side in ("width", "height")
@@ -63,18 +69,21 @@ def choose_address(
     page_url: str,
     config: ExtractConfig,
 ) -> str:
-    """Absolute http(s) address of a picture, or "" if it has none.
+    """Absolute http(s) address of a picture, its data: address if it stands in the page itself, or "" if it has none.
 
     image: attributes of the img or amp-img. sources: attributes of the <source> elements before it in its <picture>.
     link: href of the link around it, or "". page_url: address of the page without fragment, which is none of a picture.
     """
     if config.prefer_linked_image and link:
         linked = resolve_url(base_url, link)
-        if linked and linked != page_url and _IMAGE_FILE.search(urlsplit(linked).path):
+        if linked and linked != page_url and IMAGE_FILE.search(urlsplit(linked).path):
             return linked
-    placeholder = ""
+    placeholder = embedded = ""
     for raw in _by_preference(image, sources, config):
         if _NOTHING.match(raw):
+            continue
+        if config.data_images and raw[:5].lower() == "data:":
+            embedded = embedded or embedded_picture(raw, config.icon_max_side)
             continue
         address = resolve_url(base_url, raw)
         if not address or address == page_url:
@@ -82,7 +91,7 @@ def choose_address(
         if not is_placeholder(address):
             return address
         placeholder = placeholder or address
-    return placeholder
+    return embedded or placeholder
 
 
 def _by_preference(image: Mapping[str, str], sources: list[Mapping[str, str]], config: ExtractConfig) -> Iterator[str]:
@@ -109,6 +118,16 @@ def _by_preference(image: Mapping[str, str], sources: list[Mapping[str, str]], c
         yield from _largest(candidates, width, config)
     if src:
         yield src
+    yield from image_files_in(image)
+
+
+def image_files_in(attributes: Mapping[str, str]) -> Iterator[str]:
+    """The addresses of image files in an element's attributes that have no known meaning."""
+    for name, value in attributes.items():
+        if len(value) < _LONGEST_ADDRESS and name not in _OTHER_PICTURES:
+            value = value.strip()
+            if " " not in value and IMAGE_FILE.search(value.partition("?")[0]) and _looks_like_address(value):
+                yield value
 
 
 def _largest(candidates: list[Candidate], declared_width: int, config: ExtractConfig) -> Iterator[str]:
@@ -124,22 +143,18 @@ def _largest(candidates: list[Candidate], declared_width: int, config: ExtractCo
 def parse_srcset(value: str) -> list[Candidate]:
     """The entries of a srcset attribute (HTML standard 4.8.4.2.2); addresses may hold commas."""
     candidates = []
-    position, end = 0, len(value)
-    while position < end:
-        while position < end and (value[position].isspace() or value[position] == ","):
-            position += 1
-        start = position
-        while position < end and not value[position].isspace():
-            position += 1
-        address = value[start:position]
-        if not address:
+    position = 0
+    while True:
+        found = _SRCSET_ADDRESS.match(value, position)
+        if not found:
             break
+        address, position = found[1], found.end()
         descriptor = ""
         if address.endswith(","):
             address = address.rstrip(",")
         else:
             comma = value.find(",", position)
-            stop = comma if comma >= 0 else end
+            stop = comma if comma >= 0 else len(value)
             descriptor = value[position:stop].strip().lower()
             position = stop
         width, density = _descriptor(descriptor)
@@ -148,6 +163,7 @@ def parse_srcset(value: str) -> list[Candidate]:
     return candidates
 
 
+@lru_cache(maxsize=2000)
 def _descriptor(text: str) -> tuple[float, float]:
     """(width, density); density 0 if the descriptor is not understood."""
     width, density = 0.0, 1.0

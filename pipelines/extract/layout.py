@@ -1,282 +1,230 @@
-"""From kept elements to slots: where text breaks, what stands between words, and where an image stands.
-
-`TextWriter` knows separators and nothing of HTML; `lay_out` knows elements and nothing of separators.
-"""
+"""From kept texts to slots, in reading order: what each element does to the text around it."""
 
 import re
 from bisect import bisect_left
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
-from pipelines.extract.tree import BLOCKS, IMAGES, VisibleTree
-from schemas.document import Image, Slot, Text
+import cython
 
-LINE, BLANK_LINE = 1, 2
-"""Breaks, counted in newlines."""
-
-# Set off by a blank line; every other block begins and ends a line.
-_PARAGRAPHS = frozenset(
-    {"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "dl", "dir", "menu", "table", "figure", "figcaption",
-     "blockquote", "pre", "listing", "xmp", "hr", "article", "section", "main", "header", "footer", "details",
-     "fieldset", "caption"}
+from pipelines.extract.kinds import BLOCK, BOX, CELL, KINDS, PARAGRAPH, PREFORMATTED, SHOWN
+from pipelines.extract.nodes import children
+from pipelines.extract.page_tree import PageTree
+from pipelines.extract.tags import (
+    BR,
+    FIGCAPTION,
+    FIGURE,
+    LI,
+    NOSCRIPT,
+    OL,
+    TABLE,
+    TEXT,
+    TR,
 )  # fmt: skip
-_LISTS = frozenset({"ul", "ol", "dir", "menu"})
-_PREFORMATTED = frozenset({"pre", "listing", "xmp"})
-_CELLS = frozenset({"td", "th"})
-# A div (or layout cell) with so many characters of its own is a paragraph in all but name.
+from pipelines.extract.tree import Shown
+from schemas.document import Image, Slot
+
+if cython.compiled:
+    from cython.cimports.pipelines.extract.text_writer import TextWriter
+else:
+    from pipelines.extract.text_writer import TextWriter
+
 _PARAGRAPH_CHARS = 80
 # A cell longer than this is a part of the page's layout, not of a table of data; characters.
 _DATA_CELL_CHARS = 400
-# Controls without a meaning in text, soft hyphens and byte order marks.
-_INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\ufeff\ufffe\uffff]")
+_ORDINAL = re.compile(r"-?\d{1,6}", re.ASCII)
 
 
-def clean(text: str) -> str:
-    """One line of text: white space (NBSP too) collapsed, control characters gone."""
-    return " ".join(_INVISIBLE.sub("", text).split())
+def lay_out(shown: Shown, keep: bytearray, images: Mapping[int, Image]) -> tuple[Slot, ...]:
+    """The kept texts and images as slots, in reading order. Linear in the nodes of the page.
 
-
-class TextWriter:
-    """Writes words, breaks and images; separators are written when the next word or image needs them."""
-
-    def __init__(self) -> None:
-        self.slots: list[Slot] = []
-        self.items = 0
-        """Above 0 (within a list item), no break is larger than a line's."""
-        self.one_line = 0
-        """Above 0 (within a cell of a table), a break is a space."""
-        self._run: list[str] = []
-        self._pending = 0
-        self._space = False
-        self._written = BLANK_LINE  # newlines at the end of what is written; nothing precedes the first word
-        self._marker = ""
-        self._cells = 0
-        self._only_images = False  # so far in this row: a cell with a picture needs no separator after it
-
-    def words(self, raw: str) -> None:
-        """Running text: white space collapses, none is added or lost between words."""
-        stripped = " ".join(raw.split())
-        if not stripped:
-            self._space = True
-            return
-        if raw[0].isspace():
-            self._space = True
-        self._write(stripped)
-        self._space = raw[-1].isspace()
-
-    def preformatted(self, raw: str) -> None:
-        """Text whose spaces and line breaks count."""
-        raw = raw.replace("\r\n", "\n").replace("\r", "\n").replace("\u00a0", " ")
-        if not raw.strip() and self._written:  # no third newline; but what indents the next word stays
-            lines, indentation = raw.count("\n"), raw.rpartition("\n")[2]
-            raw = "\n" * min(lines, BLANK_LINE - self._written) + indentation
-            if not raw:
-                return
-        self._write(raw)
-        self._written = min(BLANK_LINE, len(raw) - len(raw.rstrip("\n")))
-
-    def line_break(self) -> None:
-        """A <br>: a second one in a row makes a blank line."""
-        if self.one_line:
-            self._space = True
-        else:
-            self._pending = min(max(self._pending, self._written) + 1, BLANK_LINE)
-
-    def block_break(self, newlines: int) -> None:
-        """At least so many newlines before the next word."""
-        if self.one_line:
-            self._space = True
-        else:
-            self._pending = max(self._pending, min(newlines, LINE if self.items else BLANK_LINE))
-
-    def start_item(self, marker: str) -> None:
-        """Goes before the next word, if one comes before the item ends."""
-        self.items += 1
-        self._marker = "" if self.one_line else marker
-
-    def end_item(self) -> None:
-        self.items -= 1
-        self._marker = ""
-
-    def start_row(self) -> None:
-        self._cells = 0
-        self._only_images = False
-
-    def start_cell(self, first: bool) -> None:
-        if not first and not self._only_images:
-            self._cells += 1
-
-    def image(self, image: Image) -> None:
-        """At this place. A break before it belongs to the text before it."""
-        self._break_if_due()
-        self._end_run()
-        self.slots.append(image)
-        self._only_images = self._written > 0
-
-    def finish(self) -> tuple[Slot, ...]:
-        self._end_run()
-        if self.slots and isinstance(last := self.slots[-1], Text):
-            self.slots[-1] = Text(last.text.rstrip())
-        return tuple(slot for slot in self.slots if not isinstance(slot, Text) or slot.text)
-
-    def _write(self, text: str) -> None:
-        self._break_if_due()
-        if self._cells:
-            self._run.append((" | " * self._cells)[1 if self._written else 0 :])
-            self._cells = 0
-        elif self._space and not self._written:
-            self._run.append(" ")
-        self._space = False
-        if self._marker:
-            self._run.append(self._marker)
-            self._marker = ""
-        self._run.append(text)
-        self._written = 0
-        self._only_images = False
-
-    def _break_if_due(self) -> None:
-        if self._pending > self._written:
-            self._run.append("\n" * (self._pending - self._written))
-            self._written = self._pending
-        self._pending = 0
-
-    def _end_run(self) -> None:
-        if text := _INVISIBLE.sub("", "".join(self._run)):
-            self.slots.append(Text(text))
-        self._run = []
-
-
-def lay_out(
-    tree: VisibleTree,
-    roots: list[int],
-    dropped: Collection[int],
-    images: Mapping[int, Image],
-) -> tuple[Slot, ...]:
-    """The subtrees of `roots` as slots, without those of `dropped`. Linear in elements and text."""
-    writer = TextWriter()
+    keep: 1 for each node that is a text to keep.
+    """
+    tree = shown.tree
+    source: bytes = tree.source
+    data: cython.p_const_uchar = source
+    tags: cython.short[:] = tree.tags
+    starts: cython.int[:] = tree.starts
+    stops: cython.int[:] = tree.stops
+    ends: cython.int[:] = tree.ends
+    own: cython.int[:] = shown.own_chars
+    states: cython.uchar[:] = shown.states
+    kept: cython.uchar[:] = keep
+    kinds: cython.int[:] = KINDS
+    writer: TextWriter = TextWriter()
     ordinals: dict[int, int] = {}
-    data_cells: dict[int, bool] = {}  # and whether each is the first of its row
+    cells: dict[int, bool] = {}  # of tables of data: whether each is the first of its row
     places = sorted(images)
-    preformatted = 0
-    for root in roots:
-        work = [root]  # an element to open, or the complement of one to close
-        while work:
-            number = work.pop()
-            opening = number >= 0
-            if not opening:
-                number = ~number
-            tag = tree.tags[number]
-            if opening and tag and number not in dropped:
-                if number in data_cells:
-                    writer.start_cell(first=data_cells[number])
-                    writer.one_line += 1
-                elif tag in BLOCKS:
-                    writer.block_break(_break_around(tree, number, tag))
-                    if tag == "li":
-                        _open_item(tree, number, writer, ordinals)
-                    elif tag == "table" and is_data_table(tree, number):
-                        data_cells.update(_cells(tree, number))
-                    elif tag == "tr":
-                        writer.start_row()
-                    elif tag in _PREFORMATTED:
-                        preformatted += 1
-                elif tag == "br":
-                    writer.preformatted("\n") if preformatted else writer.line_break()
-                elif tag in IMAGES and number in images:
-                    writer.image(images[number])
-                work.append(~number)
-                if text := tree.texts[number]:
-                    if preformatted:
-                        writer.preformatted(text.removeprefix("\n") if tag == "pre" else text)
-                    else:
-                        writer.words(text)
-                work.extend(reversed(_in_reading_order(tree, number, places)))
-                continue
-            if not opening and number in data_cells:
+    opened: list[int] = []
+    parts: list[tuple[int, int, int]] = []  # to be read later: from, to, how much was open
+    preformatted: cython.int = 0
+    base: cython.int = 0
+    node: cython.int = 0
+    stop: cython.int = len(tree)
+    tag: cython.int
+    kind: cython.int
+    while True:
+        while len(opened) > base and (node >= stop or ends[cython.cast(cython.int, opened[len(opened) - 1])] <= node):
+            last: cython.int = opened.pop()
+            kind = kinds[tags[last]]
+            if kind & CELL and last in cells:
                 writer.one_line -= 1
-            elif not opening and tag in BLOCKS:
-                if tag == "li":
-                    writer.end_item()
-                elif tag in _PREFORMATTED:
-                    preformatted -= 1
-                writer.block_break(_break_around(tree, number, tag))
-            elif opening and tag in BLOCKS:  # dropped, but it still stands between what is before and after it
-                writer.block_break(LINE)
-            if number != root and (tail := tree.tails[number]):
-                writer.preformatted(tail) if preformatted else writer.words(tail)
-        writer.block_break(BLANK_LINE)
+                continue
+            if tags[last] == LI:
+                writer.end_item()
+            elif kind & PREFORMATTED:
+                preformatted -= 1
+            writer.block_break(_break_around(kind, own[last]))
+        if node >= stop:
+            if not parts:
+                break
+            node, stop, base = parts.pop()
+            continue
+        tag = tags[node]
+        if tag == TEXT:
+            if kept[node]:
+                if _is_plain(data, starts[node], stops[node]):
+                    text: str = source[starts[node] : stops[node]].decode("utf-8", "replace")
+                else:
+                    text = tree.text(node)
+                    writer.odd = True
+                if preformatted:
+                    writer.preformatted(text)
+                else:
+                    writer.words(text)
+            node += 1
+            continue
+        if states[node] == 0:
+            if images and node in images:  # what stands for a video
+                writer.image(images[node])
+            node = ends[node]
+            continue
+        kind = kinds[tag]
+        if tag == BR:
+            if preformatted:
+                writer.preformatted("\n")
+            else:
+                writer.line_break()
+        elif ends[node] == node + 1 and not kind & BLOCK:
+            if images and node in images:
+                writer.image(images[node])
+        elif states[node] == SHOWN and (kind & BLOCK or tag == NOSCRIPT):
+            if kind & CELL and node in cells:
+                writer.start_cell(cells[node])
+                writer.one_line += 1
+            else:
+                writer.block_break(_break_around(kind, own[node]))
+                if tag == LI:
+                    writer.start_item(_marker(tree, node, ordinals))
+                elif tag == TABLE:
+                    _find_cells(shown, node, cells)
+                elif tag == TR:
+                    writer.start_row()
+                elif kind & PREFORMATTED:
+                    preformatted += 1
+            opened.append(node)
+            if images and node in images:
+                writer.image(images[node])
+            if tag == FIGURE and images and (order := _in_reading_order(tree, node, places)):
+                parts.append((ends[node], stop, base))
+                base = len(opened)
+                parts.extend([(start, end, base) for start, end in order])
+                node = stop = 0
+                continue
+        elif images and node in images:
+            writer.image(images[node])
+        node += 1
     return writer.finish()
 
 
-def is_data_table(tree: VisibleTree, table: int) -> bool:
-    """Whether a table holds data in rows and columns, rather than laying out the page."""
-    if tree.attributes[table].get("role", "") in ("presentation", "none"):
+@cython.cfunc
+@cython.exceptval(check=False)
+def _is_plain(data: cython.p_const_uchar, start: cython.int, stop: cython.int) -> cython.bint:
+    """Whether a text can be taken as it stands: no references, controls, returns, soft hyphens."""
+    if not cython.compiled:
         return False
-    rows: set[int] = set()
-    wide = False
-    for number in range(table + 1, tree.ends[table]):
-        tag = tree.tags[number]
-        if tag == "table" or tag in _PREFORMATTED:
-            return False
-        if tag in _CELLS:
-            if tree.chars[number] > _DATA_CELL_CHARS:
+    at: cython.int
+    byte: cython.int
+    for at in range(start, stop):
+        byte = data[at]
+        if byte == 38 or byte == 127 or byte < 32:
+            if byte != 10 and byte != 9:
                 return False
-            wide = wide or tree.parents[number] in rows
-            rows.add(tree.parents[number])
-    return wide
+        elif byte == 0xC2 or byte == 0xEF:  # the soft hyphen and the byte order mark begin so
+            return False
+    return True
 
 
-def _cells(tree: VisibleTree, table: int) -> dict[int, bool]:
-    cells: dict[int, bool] = {}
+@cython.cfunc
+def _break_around(kind: cython.int, own_chars: cython.int) -> cython.int:
+    return 2 if kind & PARAGRAPH or (kind & BOX and own_chars >= _PARAGRAPH_CHARS) else 1
+
+
+def _find_cells(shown: Shown, table: int, cells: dict[int, bool]) -> None:
+    """Note the cells of a table that holds data in rows and columns, rather than laying out the page."""
+    tree = shown.tree
+    if tree.starts[table] < tree.stops[table] and tree.attributes(table).get("role", "") in ("presentation", "none"):
+        return
+    tags: cython.short[:] = tree.tags
+    parents: cython.int[:] = tree.parents
+    chars: cython.int[:] = shown.chars
+    states: cython.uchar[:] = shown.states
+    kinds: cython.int[:] = KINDS
+    found: dict[int, bool] = {}
     rows: set[int] = set()
-    for number in range(table + 1, tree.ends[table]):
-        if tree.tags[number] in _CELLS:
-            cells[number] = tree.parents[number] not in rows
-            rows.add(tree.parents[number])
-    return cells
+    node: cython.int = table + 1
+    end: cython.int = tree.ends[table]
+    wide: bool = False
+    while node < end:
+        if states[node] == 0:
+            node = tree.ends[node]
+            continue
+        if tags[node] == TABLE or kinds[tags[node]] & PREFORMATTED:
+            return
+        if kinds[tags[node]] & CELL:
+            if chars[node] > _DATA_CELL_CHARS:
+                return
+            first = parents[node] not in rows
+            wide = wide or not first
+            found[node] = first
+            rows.add(parents[node])
+        node += 1
+    if wide:
+        cells.update(found)
 
 
-def _break_around(tree: VisibleTree, number: int, tag: str) -> int:
-    if tag in _PARAGRAPHS or (tree.own_chars[number] >= _PARAGRAPH_CHARS and tag in ("div", "td", "center")):
-        return BLANK_LINE
-    return LINE
-
-
-def _open_item(tree: VisibleTree, item: int, writer: TextWriter, ordinals: dict[int, int]) -> None:
+def _marker(tree: PageTree, item: int, ordinals: dict[int, int]) -> str:
     parent = tree.parents[item]
-    if parent < 0 or tree.tags[parent] != "ol":
-        writer.start_item("- ")
-    else:
-        start = _integer(tree.attributes[parent].get("start", ""), 1)
-        ordinal = _integer(tree.attributes[item].get("value", ""), ordinals.get(parent, start))
-        step = -1 if "reversed" in tree.attributes[parent] else 1
-        if step < 0 and parent not in ordinals and "start" not in tree.attributes[parent]:
-            ordinal = sum(tree.tags[child] == "li" for child in tree.children[parent])
-        ordinals[parent] = ordinal + step
-        writer.start_item(f"{ordinal}. ")
+    if parent < 0 or tree.tags[parent] != OL:
+        return "- "
+    about = tree.attributes(parent)
+    start = _integer(about.get("start", ""), 1)
+    ordinal = _integer(tree.attributes(item).get("value", ""), ordinals.get(parent, start))
+    step = -1 if "reversed" in about else 1
+    if step < 0 and parent not in ordinals and "start" not in about:
+        ordinal = sum(tree.tags[child] == LI for child in children(tree, parent))
+    ordinals[parent] = ordinal + step
+    return f"{ordinal}. "
 
 
 def _integer(value: str, otherwise: int) -> int:
     value = value.strip()
-    return int(value) if re.fullmatch(r"-?\d{1,6}", value, re.ASCII) else otherwise
+    return int(value) if _ORDINAL.fullmatch(value) else otherwise
 
 
-def _in_reading_order(tree: VisibleTree, number: int, places: list[int]) -> list[int]:
-    """The children, with a caption that stands before the pictures of its figure moved to after them."""
-    children = tree.children[number]
-    if tree.tags[number] != "figure":
-        return children
-    captions = [child for child in children if tree.tags[child] == "figcaption"]
+def _in_reading_order(tree: PageTree, figure: int, places: list[int]) -> list[tuple[int, int]]:
+    """The parts of a figure, last first, if its caption stands before its pictures: it is read after them."""
+    inside = list(children(tree, figure))
+    captions = [child for child in inside if tree.tags[child] == FIGCAPTION]
     if len(captions) != 1:
-        return children
+        return []
     caption = captions[0]
-    holding = [child for child in children if child != caption and _holds_image(tree, child, places)]
+    holding = [child for child in inside if child != caption and _holds_image(tree, child, places)]
     if not holding or holding[0] < caption:
-        return children
-    order = [child for child in children if child != caption]
-    order.insert(order.index(holding[-1]) + 1, caption)
-    return order
+        return []
+    begin, end, last = tree.ends[caption], tree.ends[figure], tree.ends[holding.pop()]
+    return [(last, end), (caption, begin), (begin, last), (figure + 1, caption)]
 
 
-def _holds_image(tree: VisibleTree, number: int, places: list[int]) -> bool:
-    at = bisect_left(places, number)
-    return at < len(places) and places[at] < tree.ends[number]
+def _holds_image(tree: PageTree, node: int, places: list[int]) -> bool:
+    at = bisect_left(places, node)
+    return at < len(places) and places[at] < tree.ends[node]

@@ -12,6 +12,8 @@ class HtmlPage:
     url: str
     html: str
     """Without a byte order mark and without NULs; line ends as they came."""
+    utf8: bytes = field(default=b"", repr=False, compare=False)
+    """`html` in UTF-8, if the page came so; else empty."""
     headers: dict[str, list[str]] = field(default_factory=dict)
     """HTTP response headers, names in lower case, values in order."""
     source: Source

@@ -6,7 +6,7 @@ from pipelines.extract.charset import CharsetConfig, decode_html
 from pipelines.extract.config import ExtractConfig
 from pipelines.extract.document import extract
 from pipelines.extract.page import HtmlPage
-from pipelines.extract.parse import ParseConfig, parse_html
+from pipelines.extract.parse import ParseConfig, ParsedPage, parse_html
 from pipelines.sources.records import RawPage
 from schemas.document import Document, Image, Source, Text
 from schemas.rejection import Rejected
@@ -26,6 +26,18 @@ def extract_html(
     headers: HTTP response headers, names in lower case; content-type may name the encoding. The reason of a refusal is
     that of the first stage that refused.
     """
+    parsed = parse_saved(html, url, decode, parse, headers)
+    return parsed if isinstance(parsed, Rejected) else extract(parsed, extraction)
+
+
+def parse_saved(
+    html: bytes | str,
+    url: str,
+    decode: CharsetConfig,
+    parse: ParseConfig,
+    headers: Mapping[str, list[str]] | None = None,
+) -> ParsedPage | Rejected:
+    """The stages before extraction; arguments as in `extract_html`."""
     headers = dict(headers or {})
     page: HtmlPage | Rejected
     if isinstance(html, str):
@@ -35,10 +47,7 @@ def extract_html(
         page = decode_html(
             RawPage(url=url, body=html, content_type=content_type, headers=headers, source=Source()), decode
         )
-    if isinstance(page, Rejected):
-        return page
-    parsed = parse_html(page, parse)
-    return parsed if isinstance(parsed, Rejected) else extract(parsed, extraction)
+    return page if isinstance(page, Rejected) else parse_html(page, parse)
 
 
 def show(document: Document) -> str:

@@ -1,193 +1,235 @@
-"""The visible elements of a page as parallel lists in document order, with what each holds: one pass, no recursion.
-
-Everything after parsing works on these lists: an element is an index, its subtree is `index .. ends[index]`.
-"""
+"""What of a page is shown, and how much text each part of it holds: one pass over a PageTree."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
+from array import array
 
-from lxml import etree
+import cython
 
-Element = etree._Element
+from pipelines.extract.hiding import hides_itself
+from pipelines.extract.kinds import BLOCK, KINDS, SHOWN, SILENT, UNSHOWN, UNSHOWN_OTHERS
+from pipelines.extract.page_tree import Numbers, PageTree
+from pipelines.extract.tags import (
+    BUTTON,
+    DT,
+    H1,
+    H6,
+    NOSCRIPT,
+    OTHER,
+    PRE,
+    SUMMARY,
+    TEXT,
+    A,
+    P,
+)  # fmt: skip
 
-# Never shown as text, whatever they hold. Their tails are.
-UNSHOWN = frozenset(
-    {"script", "style", "template", "head", "title", "meta", "link", "base", "svg", "object", "embed", "iframe",
-     "frame", "noframes", "video", "audio", "track", "canvas", "map", "area", "param", "input", "select", "textarea",
-     "datalist", "button", "progress", "meter", "dialog", "annotation", "annotation-xml", "rp", "amp-ad",
-     "amp-analytics", "amp-iframe", "amp-video", "amp-sidebar", "applet", "slot"}
-)  # fmt: skip
-IMAGES = frozenset({"img", "amp-img", "amp-anim"})
-BLOCKS = frozenset(
-    {"address", "article", "aside", "blockquote", "body", "caption", "center", "col", "colgroup", "dd", "details",
-     "dir", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6",
-     "header", "hgroup", "hr", "html", "legend", "li", "listing", "main", "menu", "nav", "ol", "option", "p", "pre",
-     "search", "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul", "xmp"}
-)  # fmt: skip
-# Words that style sheets use for "read this aloud, do not show it".
-_UNSHOWN_CLASSES = frozenset(
-    {"sr-only", "visually-hidden", "visuallyhidden", "screen-reader-text", "screen-reader-only", "screenreader-only",
-     "element-invisible", "u-hidden", "is-hidden", "a11y-hidden", "noprint-hidden"}
-)  # fmt: skip
-_HIDING_STYLE = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
-_HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6", "dt", "summary"})
-_PICTURES = IMAGES | {"picture", "source"}
+if cython.compiled:
+    from cython.cimports.libc.string import memcmp
+    from cython.cimports.pipelines.extract.attribute_scan import has_href
+    from cython.cimports.pipelines.extract.hiding import may_hide
+else:
+    from pipelines.extract.attribute_scan import has_href
+    from pipelines.extract.hiding import may_hide
+
 # With less visible text than this, and so many times more that is not, the page waits for its script; characters.
 _SCRIPTED_CHARS = 1500
 _SCRIPTED_RATIO = 3
-_NO_ATTRIBUTES: Mapping[str, str] = {}
+_BLANK = re.compile(rb"&nbsp;|\xc2\xa0|\xe3\x80\x80|\xe2\x80[\x80-\x8f]|[\x00-\x20]")
+_REFERENCE = re.compile(rb"&[#0-9A-Za-z]{1,31};")
+_NOT_COUNTED = bytes(range(0x21)) + bytes(range(0x80, 0xC0))
 
 
-@dataclass(slots=True)
-class VisibleTree:
-    """One entry for each visible element; an unshown one keeps an entry with an empty tag, for the text after it."""
+class Shown:
+    """A page's nodes, which of them are shown, and how many characters (white space not counted) they hold."""
 
-    tags: list[str] = field(default_factory=list)
-    attributes: list[Mapping[str, str]] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-    """Text before the first child, as in the source; empty if blank and of no effect."""
-    tails: list[str] = field(default_factory=list)
-    """Text after the element, before its next sibling."""
-    parents: list[int] = field(default_factory=list)
-    """-1 for the first."""
-    children: list[list[int]] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)
-    """One past the last element of the subtree."""
-    blocks: list[int] = field(default_factory=list)
-    """The nearest block around the element, or the element itself if it is one."""
-    links: list[int] = field(default_factory=list)
-    """The link around the element, or the element itself if it is one; -1 if none."""
-    own_chars: list[int] = field(default_factory=list)
-    """Of a block: characters of text that stand in it and in no block inside it, white space not counted."""
-    own_link_chars: list[int] = field(default_factory=list)
-    """Those of `own_chars` that are links; in <pre> none: names in code that link to their documentation are code."""
-    chars: list[int] = field(default_factory=list)
-    """Characters of text in the subtree of a block, white space not counted."""
-    link_chars: list[int] = field(default_factory=list)
-    """Those of `chars` that are links."""
+    __slots__ = ("chars", "link_chars", "own_chars", "own_link_chars", "read_all", "states", "tree")
 
-    def __len__(self) -> int:
-        return len(self.tags)
+    def __init__(self, tree: PageTree, read_all: bool) -> None:
+        size = len(tree)
+        self.tree = tree
+        self.read_all = read_all
+        """A script builds or unveils the page: what is hidden is read too."""
+        self.states = bytearray(size)
+        """HIDDEN, SHOWN or SILENT."""
+        self.chars = array("i", bytes(4 * size))
+        """Of a node: characters of shown text in it."""
+        self.link_chars = array("i", bytes(4 * size))
+        """Those of `chars` that are links."""
+        self.own_chars = array("i", bytes(4 * size))
+        """Of a block: characters in it and in no block inside it."""
+        self.own_link_chars = array("i", bytes(4 * size))
+        """Those of `own_chars` that are links; in <pre> none: names in code that link to their manual are code."""
 
     def link_density(self, block: int) -> float:
         """Share of a block's text that is links, 0..1; 0 if it has no text."""
         chars = self.chars[block]
         return self.link_chars[block] / chars if chars else 0.0
 
+    def texts(self) -> bytearray:
+        """1 for each text that is shown."""
+        return bytearray(state == SHOWN and tag == TEXT for state, tag in zip(self.states, self.tree.tags, strict=True))
 
-def visible_tree(root: Element) -> VisibleTree:
-    """Lay out the visible elements under `root` as lists, and measure their text.
+
+def look(tree: PageTree) -> Shown:
+    """Find what of a page is shown, and measure its text.
 
     Of a <noscript> only the pictures are looked at. But where next to nothing is visible, a script builds the page or
     unveils it: then hidden elements and the text of <noscript> are read as well.
     """
-    tree = _flatten(root, read_all=False)
-    if tree.chars[0] < _SCRIPTED_CHARS:
-        whole = _flatten(root, read_all=True)
-        if whole.chars[0] > _SCRIPTED_RATIO * tree.chars[0]:
+    shown = _look(tree, False)
+    if shown.chars[0] < _SCRIPTED_CHARS:
+        whole = _look(tree, True)
+        if whole.chars[0] > _SCRIPTED_RATIO * shown.chars[0]:
             return whole
-    return tree
+    return shown
 
 
-def _flatten(root: Element, read_all: bool) -> VisibleTree:
-    tree = VisibleTree()
-    tags, parents, blocks, links = tree.tags, tree.parents, tree.blocks, tree.links
-    all_attributes, all_texts, all_tails, all_children = tree.attributes, tree.texts, tree.tails, tree.children
-    own_chars, own_link_chars = tree.own_chars, tree.own_link_chars
-    index: dict[Element, int] = {}
-    silent: set[int] = set()  # elements within a <noscript> that is not read
-    for number_of_all, element in enumerate(root.iter(etree.Element)):
-        parent = -1 if (above := element.getparent()) is None else index.get(above, -1)
-        if parent < 0 and number_of_all:
-            continue  # within something unshown
-        number = len(tags)
-        tag = element.tag
-        items = element.items()
-        attributes: Mapping[str, str] = dict(items) if items else _NO_ATTRIBUTES  # type: ignore[arg-type]
-        text, tail = element.text or "", element.tail or ""
-        if tag in UNSHOWN:
-            # A button over a folded section is its heading; one that holds paragraphs was left open by mistake.
-            shown = tag == "button" and (tags[parent] in _HEADINGS or element.find(".//p") is not None)
+def look_at_all(tree: PageTree) -> Shown:
+    """As `look`, as if nothing were hidden and no script ran."""
+    return _look(tree, True)
+
+
+def _look(tree: PageTree, read_all: bool) -> Shown:
+    found = Shown(tree, read_all)
+    source: bytes = tree.source
+    data: cython.p_const_uchar = source
+    size: cython.int = len(tree)
+    tags: cython.short[:] = tree.tags
+    parents: cython.int[:] = tree.parents
+    ends: cython.int[:] = tree.ends
+    starts: cython.int[:] = tree.starts
+    stops: cython.int[:] = tree.stops
+    states: cython.uchar[:] = found.states
+    chars: cython.int[:] = found.chars
+    link_chars: cython.int[:] = found.link_chars
+    own: cython.int[:] = found.own_chars
+    own_links: cython.int[:] = found.own_link_chars
+    blocks: cython.int[:] = array("i", bytes(4 * size))
+    links: cython.uchar[:] = bytearray(size)
+    kinds: cython.int[:] = KINDS
+    next_paragraph: cython.int = 0
+    node: cython.int = 0
+    above: cython.int
+    tag: cython.int
+    count: cython.int
+    visible: cython.bint
+    silent: cython.bint
+    known: dict[tuple[int, bytes], bool] = {}
+    while node < size:
+        above = parents[node] if node else 0
+        tag = tags[node]
+        if tag == TEXT:
+            if states[above] == SHOWN:
+                states[node] = SHOWN
+                count = count_chars(data, starts[node], stops[node])
+                chars[node] = count
+                own[blocks[above]] += count
+                if links[above] and tags[blocks[above]] != PRE:
+                    link_chars[node] = count
+                    own_links[blocks[above]] += count
+            node += 1
+            continue
+        if kinds[tag] & UNSHOWN:
+            visible = False
+            if tag == BUTTON:  # over a folded section it is the heading; one that holds paragraphs was never closed
+                while next_paragraph < size and (next_paragraph <= node or tags[next_paragraph] != P):
+                    next_paragraph += 1
+                visible = next_paragraph < ends[node] or (
+                    H1 <= tags[above] <= H6 or tags[above] == DT or tags[above] == SUMMARY
+                )
+        elif tag == OTHER and _is_unshown_other(source, starts[node]):
+            visible = False
+        elif read_all or stops[node] <= starts[node] or not may_hide(data, starts[node], stops[node]):
+            visible = True
         else:
-            shown = read_all or not items or not is_hidden(tag, attributes)
-        if parent in silent or (tag == "noscript" and not read_all):
-            if parent in silent:
-                tail = ""
-            if shown:
-                silent.add(number)
-            text = ""
-            if tag not in _PICTURES:
-                tag = "noscript" if tag == "noscript" else "span"
-        elif tag == "noscript":
-            tag = "div"
-        if shown:
-            index[element] = number
-        else:
-            tag = text = ""
-        if parent >= 0:
-            all_children[parent].append(number)
-            around, link_around = blocks[parent], links[parent]
-        else:
-            around, link_around = number, -1
-        block = number if tag in BLOCKS else around
-        link = number if tag == "a" and "href" in attributes else link_around
-        tags.append(tag)
-        all_attributes.append(attributes)
-        all_texts.append(text)
-        all_tails.append(tail)
-        parents.append(parent)
-        all_children.append([])
-        blocks.append(block)
-        links.append(link)
-        own_chars.append(0)
-        own_link_chars.append(0)
-        if text and not text.isspace():
-            own_chars[block] += (count := _count(text))
-            if link >= 0 and tags[block] != "pre":
-                own_link_chars[block] += count
-        if tail and parent >= 0 and not tail.isspace():
-            own_chars[around] += (count := _count(tail))
-            if link_around >= 0 and tags[around] != "pre":
-                own_link_chars[around] += count
-    _sum_up(tree)
-    return tree
+            key = tag, source[starts[node] : stops[node]]
+            hides = known.get(key)
+            if hides is None:
+                hides = known[key] = hides_itself(tag, tree.attributes(node))
+            visible = not hides
+        if not visible:
+            node = ends[node]
+            continue
+        silent = (node > 0 and states[above] == SILENT) or (tag == NOSCRIPT and not read_all)
+        states[node] = SILENT if silent else SHOWN
+        blocks[node] = node if node == 0 or (not silent and (kinds[tag] & BLOCK or tag == NOSCRIPT)) else blocks[above]
+        links[node] = links[above] or (tag == A and has_href(data, starts[node], stops[node]))
+        node += 1
+    _sum_up(found)
+    return found
 
 
-def is_hidden(tag: str, attributes: Mapping[str, str]) -> bool:
-    """Whether an element's own attributes hide it: hidden, aria-hidden, inline style, or a class for screen readers.
-
-    The page as a whole is never hidden (scripts show it later), and aria-hidden does not hide a picture from the eye.
-    """
-    if tag in ("html", "body"):
-        return False
-    if "hidden" in attributes:  # "S:..." is how React sends a part that its script puts in place at once
-        return attributes["hidden"].lower() != "until-found" and not attributes.get("id", "").startswith("S:")
-    if "aria-hidden" in attributes and attributes["aria-hidden"].strip().lower() == "true" and tag not in IMAGES:
-        return True
-    if "style" in attributes and _HIDING_STYLE.search(attributes["style"]):
-        return True
-    return "class" in attributes and _is_hidden_class(attributes["class"][:2000])
+def _sum_up(found: Shown) -> None:
+    chars: cython.int[:] = found.chars
+    links: cython.int[:] = found.link_chars
+    parents: cython.int[:] = found.tree.parents
+    node: cython.int
+    for node in range(len(found.tree) - 1, 0, -1):
+        if chars[node]:
+            chars[parents[node]] += chars[node]
+            links[parents[node]] += links[node]
 
 
-@lru_cache(maxsize=20_000)
-def _is_hidden_class(value: str) -> bool:
-    return not _UNSHOWN_CLASSES.isdisjoint(value.lower().split())
+@cython.cfunc
+def _is_unshown_other(source: bytes, stop: cython.int) -> cython.bint:
+    return source[max(stop - 14, 0) : stop].lower().endswith(UNSHOWN_OTHERS)
 
 
-def _count(text: str) -> int:
-    """Characters that are not white space."""
-    return len("".join(text.split()))
+@cython.cfunc
+@cython.exceptval(check=False)
+def count_chars(data: cython.p_const_uchar, start: cython.int, stop: cython.int) -> cython.int:
+    """Characters of a text that are not white space; a reference such as &amp; is one."""
+    if not cython.compiled:
+        text = data[start:stop]
+        if b"&" in text:
+            text = _REFERENCE.sub(b"x", _BLANK.sub(b" ", text))
+        return len(_BLANK.sub(b"", text).translate(None, _NOT_COUNTED))
+    count: cython.int = 0
+    at: cython.int = start
+    end: cython.int
+    byte: cython.int
+    while at < stop:
+        byte = data[at]
+        at += 1
+        if byte <= 32 or 128 <= byte < 192:
+            continue
+        if byte == 38:
+            end = at
+            while end < stop and end - at < 31 and (
+                97 <= (data[end] | 32) <= 122 or 48 <= data[end] <= 57 or data[end] == 35
+            ):  # fmt: skip
+                end += 1
+            if at < end < stop and data[end] == 59:
+                if end - at == 4 and memcmp(data + at, b"nbsp", 4) == 0:
+                    count -= 1
+                at = end + 1
+        elif byte == 0xC2:
+            if at < stop and data[at] == 0xA0:
+                continue
+        elif byte == 0xE3:
+            if at + 1 < stop and data[at] == 0x80 and data[at + 1] == 0x80:
+                continue
+        elif byte == 0xE2 and at + 1 < stop and data[at] == 0x80 and data[at + 1] < 0x90:
+            continue
+        count += 1
+    return count
 
 
-def _sum_up(tree: VisibleTree) -> None:
-    tree.ends = list(range(1, len(tree) + 1))
-    tree.chars = tree.own_chars.copy()
-    tree.link_chars = tree.own_link_chars.copy()
-    for number in range(len(tree) - 1, 0, -1):
-        parent = tree.parents[number]
-        tree.chars[parent] += tree.chars[number]
-        tree.link_chars[parent] += tree.link_chars[number]
-        if tree.ends[number] > tree.ends[parent]:
-            tree.ends[parent] = tree.ends[number]
+def kept_before(shown: Shown, keep: bytearray) -> tuple[Numbers, Numbers]:
+    """For each node (and one past the last): characters of kept texts before it, and of shown texts before it."""
+    size: cython.int = len(keep)
+    kept_sums = array("i", bytes(4 * size + 4))
+    shown_sums = array("i", bytes(4 * size + 4))
+    kept: cython.int[:] = kept_sums
+    all_: cython.int[:] = shown_sums
+    flags: cython.uchar[:] = keep
+    tags: cython.short[:] = shown.tree.tags
+    chars: cython.int[:] = shown.chars
+    node: cython.int
+    for node in range(size):
+        kept[node + 1] = kept[node]
+        all_[node + 1] = all_[node]
+        if tags[node] == TEXT:
+            all_[node + 1] += chars[node]
+            if flags[node]:
+                kept[node + 1] += chars[node]
+    return kept_sums, shown_sums

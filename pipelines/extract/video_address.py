@@ -1,13 +1,10 @@
 """Which addresses are those of video files, by their names and by the types that pages state."""
 
 import re
-
-from lxml import etree
+from collections.abc import Mapping
 
 from pipelines.extract.image_address import LAZY_SRC, resolve_url
 from pipelines.extract.parse import ParsedPage
-
-Element = etree._Element
 
 # By the end of their path: what browsers play (Matroska: some do), and what else is a video file.
 _PLAYED_FILES = frozenset({"mp4", "m4v", "webm", "ogv", "mkv"})
@@ -24,9 +21,9 @@ _TYPES = _PLAYED_TYPES | {"video/quicktime", "video/vnd.avi", "video/avi", "vide
 _LONGEST_BASE = 2048
 
 
-def lazy_src(element: Element) -> str:
+def lazy_src(attributes: Mapping[str, str]) -> str:
     """What a script would put into src, if it is the name of a video file."""
-    return next((raw for name in LAZY_SRC if (raw := element.get(name)) and is_file(raw.partition("#")[0], "")), "")
+    return next((raw for name in LAZY_SRC if (raw := attributes.get(name)) and is_file(raw.partition("#")[0], "")), "")
 
 
 def join(page: ParsedPage, raw: str) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.extract.layout import clean
+from pipelines.extract.nodes import clean, nodes_of
 from pipelines.extract.parse import ParsedPage
+from pipelines.extract.tags import META, SCRIPT
 from pipelines.extract.video_address import is_file, join
 from schemas.document import Subtitles
 
@@ -33,10 +34,11 @@ class Mention:
 
 def of_linked_data(page: ParsedPage) -> Iterator[Mention]:
     """The VideoObjects of schema.org in JSON-LD whose contentUrl is a video file."""
-    for script in page.root.iter("script"):
-        if (script.get("type") or "").partition(";")[0].strip().lower() != "application/ld+json":
+    tree = page.tree
+    for script in nodes_of(tree, SCRIPT):
+        if tree.attributes(script).get("type", "").partition(";")[0].strip().lower() != "application/ld+json":
             continue
-        for data in _video_objects(_read_json("".join(map(str, script.itertext())))):
+        for data in _video_objects(_read_json(tree.text(script + 1) if script + 1 < tree.ends[script] else "")):
             kind = _string(data.get("encodingFormat"))
             address = join(page, _string(data.get("contentUrl")))
             if is_file(address, kind):
@@ -108,9 +110,10 @@ def of_metas(page: ParsedPage, title: str) -> Iterator[Mention]:
 
 
 def _metas(page: ParsedPage) -> Iterator[tuple[str, str]]:
-    for element in page.root.iter("meta"):
-        name = (element.get("property") or element.get("name") or "").strip().lower()
-        content = (element.get("content") or "").strip()
+    for node in nodes_of(page.tree, META):
+        about = page.tree.attributes(node)
+        name = (about.get("property") or about.get("name") or "").strip().lower()
+        content = about.get("content", "").strip()
         if name and content:
             yield name, content
 

@@ -8,20 +8,28 @@ that name the same address are one video; of each text the first place that give
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from lxml import etree
-
-from pipelines.extract.layout import clean, lay_out
+from pipelines.extract.nodes import clean, line_of
+from pipelines.extract.page_tree import PageTree
 from pipelines.extract.parse import ParsedPage
-from pipelines.extract.tree import visible_tree
+from pipelines.extract.tags import (
+    AMP_VIDEO,
+    EMBED,
+    FIGCAPTION,
+    FIGURE,
+    OBJECT,
+    SOURCE,
+    TEMPLATE,
+    TRACK,
+    VIDEO,
+    A,
+)  # fmt: skip
 from pipelines.extract.video_address import FILE_NAME, is_file, join, lazy_src, rank_of
 from pipelines.extract.video_metadata import Mention, first, of_linked_data, of_metas, page_description, page_title
-from schemas.document import Document, Subtitles, Text, Video
+from schemas.document import Document, Subtitles, Video
 
-Element = etree._Element
-
-_PLAYERS = frozenset({"video", "amp-video"})
-_FILE_ATTRIBUTES = {"a": "href", "object": "data", "embed": "src"}
-_WALKED = (*_PLAYERS, *_FILE_ATTRIBUTES, "source", "track", "figure", "figcaption", "template")
+_PLAYERS = frozenset({VIDEO, AMP_VIDEO})
+_FILE_ATTRIBUTES = {A: "href", OBJECT: "data", EMBED: "src"}
+_WALKED = frozenset((*_PLAYERS, *_FILE_ATTRIBUTES, SOURCE, TRACK, FIGURE, FIGCAPTION, TEMPLATE))
 MAX_SUBTITLES = 99
 """Of one video, the first ones; a bound on the files that belong to it."""
 # HTML standard 4.8.11: without the attribute a track is subtitles; chapters and metadata are for scripts and menus.
@@ -30,7 +38,8 @@ _SPOKEN = frozenset({"subtitles", "captions", "descriptions"})
 
 @dataclass(slots=True)
 class _Figure:
-    caption: Element | None = None
+    end: int
+    caption: int = -1
     text: str | None = None
     """Of the caption; None until it is asked for."""
 
@@ -39,12 +48,13 @@ class _Figure:
 class _Place:
     """An element that may name a video, with what stands around and in it."""
 
-    element: Element
+    node: int
+    end: int
     figure: _Figure | None
     around: "_Place | None"
     """The player or object whose fallback the element is; None if of none."""
-    sources: list[Element] = field(default_factory=list)
-    tracks: list[Element] = field(default_factory=list)
+    sources: list[int] = field(default_factory=list)
+    tracks: list[int] = field(default_factory=list)
     addresses: list[str] = field(default_factory=list)
     """Of the video that it names, or that it is the fallback of; the best first."""
 
@@ -95,7 +105,7 @@ def _video(mentions: list[Mention]) -> Video:
 def _of_elements(page: ParsedPage) -> Iterator[Mention]:
     """What <video>, <object>, <embed> and links name. What stands in one of them is the same video for old browsers."""
     naming = []
-    for place in _places(page.root):
+    for place in _places(page.tree):
         place.addresses = _addresses_of(place, page)
         if place.around is not None and place.around.addresses:
             place.around.addresses += place.addresses
@@ -103,45 +113,46 @@ def _of_elements(page: ParsedPage) -> Iterator[Mention]:
         elif place.addresses:
             naming.append(place)
     for place in naming:
-        element = place.element
-        link = element.tag == "a"
+        about = page.tree.attributes(place.node)
+        link = page.tree.tags[place.node] == A
         yield Mention(
             addresses=tuple(place.addresses),
             plays=not link,
-            title=clean(element.get("title") or element.get("aria-label") or ""),
-            caption=_caption(place.figure),
-            link_text=_visible_text(element) if link and place.around is None else "",
+            title=clean(about.get("title") or about.get("aria-label") or ""),
+            caption=_caption(page.tree, place.figure),
+            link_text=_visible_text(page.tree, place.node) if link and place.around is None else "",
             subtitles=_subtitles(place.tracks, page),
         )
 
 
-def _places(root: Element) -> list[_Place]:
+def _places(tree: PageTree) -> list[_Place]:
     """In document order, each after those that it stands in; nothing of a <template>, which shows nothing."""
     places: list[_Place] = []
     figures: list[_Figure] = []
     around: list[_Place] = []
-    walk = etree.iterwalk(root, events=("start", "end"), tag=_WALKED)
-    for event, element in walk:
-        tag = element.tag
-        if event == "end":
-            if tag == "figure":
-                figures.pop()
-            elif tag in _PLAYERS or tag == "object":
-                around.pop()
-        elif tag == "template":
-            walk.skip_subtree()
-        elif tag == "figure":
-            figures.append(_Figure())
-        elif tag == "figcaption":
-            if figures and figures[-1].caption is None:
-                figures[-1].caption = element
-        elif tag in ("source", "track"):
-            if around and (parent := around[-1]).element.tag in _PLAYERS:
-                (parent.sources if tag == "source" else parent.tracks).append(element)
+    hidden = 0
+    for node in [node for node, tag in enumerate(tree.tags) if tag in _WALKED]:
+        if node < hidden:
+            continue
+        while figures and figures[-1].end <= node:
+            figures.pop()
+        while around and around[-1].end <= node:
+            around.pop()
+        tag = tree.tags[node]
+        if tag == TEMPLATE:
+            hidden = tree.ends[node]
+        elif tag == FIGURE:
+            figures.append(_Figure(tree.ends[node]))
+        elif tag == FIGCAPTION:
+            if figures and figures[-1].caption < 0:
+                figures[-1].caption = node
+        elif tag in (SOURCE, TRACK):
+            if around and tree.tags[(parent := around[-1]).node] in _PLAYERS:
+                (parent.sources if tag == SOURCE else parent.tracks).append(node)
         else:
-            place = _Place(element, figures[-1] if figures else None, around[-1] if around else None)
+            place = _Place(node, tree.ends[node], figures[-1] if figures else None, around[-1] if around else None)
             places.append(place)
-            if tag in _PLAYERS or tag == "object":
+            if tag in _PLAYERS or tag == OBJECT:
                 around.append(place)
     return places
 
@@ -152,46 +163,48 @@ def _addresses_of(place: _Place, page: ParsedPage) -> list[str]:
     A browser takes a <video>'s own src, else the first source that it can play; one that says neither by its type nor
     by its name what it is comes after those that do.
     """
-    element = place.element
-    if element.tag in _FILE_ATTRIBUTES:
-        raw, kind = element.get(_FILE_ATTRIBUTES[element.tag], ""), element.get("type", "")
+    tag, attributes = page.tree.tags[place.node], page.tree.attributes(place.node)
+    if tag in _FILE_ATTRIBUTES:
+        raw, kind = attributes.get(_FILE_ATTRIBUTES[tag], ""), attributes.get("type", "")
         if not kind and not FILE_NAME.search(raw):  # most links, of which no address need be made
             return []
         address = join(page, raw)
-        if element.tag == "a" and ":" in address.partition("?")[0].rpartition("/")[2]:
+        if tag == A and ":" in address.partition("?")[0].rpartition("/")[2]:
             return []  # a wiki's page on the file: /wiki/File:Eruption.webm
         return [address] if is_file(address, kind) else []
     ranked = []
-    for number, source in enumerate([element, *place.sources]):
-        address = join(page, source.get("src") or lazy_src(source))
-        rank = rank_of(address, source.get("type", ""))
+    for number, source in enumerate([place.node, *place.sources]):
+        about = page.tree.attributes(source)
+        address = join(page, about.get("src") or lazy_src(about))
+        rank = rank_of(address, about.get("type", ""))
         if rank is not None:
             ranked.append((rank if number else 0, number, address))
     return list(dict.fromkeys(address for _, _, address in sorted(ranked)))
 
 
-def _subtitles(tracks: list[Element], page: ParsedPage) -> tuple[Subtitles, ...]:
+def _subtitles(tracks: list[int], page: ParsedPage) -> tuple[Subtitles, ...]:
     found: dict[str, Subtitles] = {}
     for track in tracks:
-        kind = track.get("kind", "subtitles").strip().lower()
-        address = join(page, track.get("src", ""))
+        about = page.tree.attributes(track)
+        kind = about.get("kind", "subtitles").strip().lower()
+        address = join(page, about.get("src", ""))
         if address and kind in _SPOKEN:
-            found.setdefault(address, Subtitles(url=address, language=clean(track.get("srclang", "")), kind=kind))
+            found.setdefault(address, Subtitles(url=address, language=clean(about.get("srclang", "")), kind=kind))
     return tuple(found.values())[:MAX_SUBTITLES]
 
 
-def _caption(figure: _Figure | None) -> str:
-    if figure is None or figure.caption is None:
+def _caption(tree: PageTree, figure: _Figure | None) -> str:
+    if figure is None or figure.caption < 0:
         return ""
     if figure.text is None:
-        figure.text = _visible_text(figure.caption)
+        figure.text = _visible_text(tree, figure.caption)
     return figure.text
 
 
-def _visible_text(element: Element) -> str:
+def _visible_text(tree: PageTree, node: int) -> str:
     """One line. Of an element within its like (an end tag was forgotten) only the innermost has a text: so each
     character is read once."""
-    if next(element.iterdescendants(element.tag), None) is not None:
+    tag = tree.tags[node]
+    if any(tree.tags[inner] == tag for inner in range(node + 1, tree.ends[node])):
         return ""
-    slots = lay_out(visible_tree(element), [0], (), {})
-    return clean("".join(slot.text for slot in slots if isinstance(slot, Text)))
+    return line_of(tree, node)

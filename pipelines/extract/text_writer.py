@@ -1,0 +1,136 @@
+"""What stands between words and pictures that follow each other: TextWriter knows separators and nothing of HTML."""
+
+import cython
+
+from pipelines.extract.nodes import INVISIBLE
+from schemas.document import Slot, Text
+
+
+@cython.cclass
+class TextWriter:
+    """Writes words, breaks and images; separators are written when the next word or image needs them.
+
+    Breaks are counted in newlines: 1 ends a line, 2 a paragraph.
+    """
+
+    def __init__(self) -> None:
+        self.slots: list[Slot] = []
+        self.items = 0
+        self.one_line = 0
+        self.run: list[str] = []
+        self.pending = 0
+        self.space = False
+        self.written = 2  # newlines at the end of what is written; nothing precedes the first word
+        self.marker = ""
+        self.cells = 0
+        self.odd = False
+        self.only_images = False  # so far in this row: a cell with a picture needs no separator after it
+
+    @cython.ccall
+    def words(self, raw: str) -> cython.void:
+        """Running text: white space collapses, none is added or lost between words."""
+        parts: list[str] = raw.split()
+        if not parts:
+            self.space = self.space or len(raw) > 0
+            return
+        if raw[0].isspace():
+            self.space = True
+        self.write(" ".join(parts))
+        self.space = raw[len(raw) - 1].isspace()
+
+    @cython.ccall
+    def preformatted(self, raw: str) -> cython.void:
+        """Text whose spaces and line breaks count."""
+        raw = raw.replace("\u00a0", " ")
+        if not raw.strip() and self.written:  # no third newline; but what indents the next word stays
+            raw = "\n" * min(raw.count("\n"), 2 - self.written) + raw.rpartition("\n")[2]
+            if not raw:
+                return
+        self.write(raw)
+        self.written = min(2, len(raw) - len(raw.rstrip("\n")))
+
+    @cython.ccall
+    def line_break(self) -> cython.void:
+        """A <br>: a second one in a row makes a blank line."""
+        if self.one_line:
+            self.space = True
+        else:
+            self.pending = min(max(self.pending, self.written) + 1, 2)
+
+    @cython.ccall
+    def block_break(self, newlines: cython.int) -> cython.void:
+        """At least so many newlines before the next word."""
+        if self.one_line:
+            self.space = True
+        else:
+            self.pending = max(self.pending, min(newlines, 1 if self.items else 2))
+
+    @cython.ccall
+    def start_item(self, marker: str) -> cython.void:
+        """Goes before the next word, if one comes before the item ends."""
+        self.items += 1
+        self.marker = "" if self.one_line else marker
+
+    @cython.ccall
+    def end_item(self) -> cython.void:
+        self.items -= 1
+        self.marker = ""
+
+    @cython.ccall
+    def start_row(self) -> cython.void:
+        self.cells = 0
+        self.only_images = False
+
+    @cython.ccall
+    def start_cell(self, first: cython.bint) -> cython.void:
+        if not first and not self.only_images:
+            self.cells += 1
+
+    @cython.ccall
+    def image(self, image: object) -> cython.void:
+        """At this place. A break before it belongs to the text before it."""
+        self.break_if_due()
+        self.end_run()
+        self.slots.append(image)  # type: ignore[arg-type]
+        self.only_images = self.written > 0
+
+    def finish(self) -> tuple[Slot, ...]:
+        self.end_run()
+        if self.slots:
+            last = self.slots.pop()
+            self.slots.append(Text(last.text.rstrip()) if isinstance(last, Text) else last)
+        return tuple([slot for slot in self.slots if not isinstance(slot, Text) or slot.text])
+
+    @cython.cfunc
+    def write(self, text: str) -> cython.void:
+        self.break_if_due()
+        if self.cells:
+            self.run.append((" | " * self.cells)[1 if self.written else 0 :])
+            self.cells = 0
+        elif self.space and not self.written:
+            self.run.append(" ")
+        self.space = False
+        if self.marker:
+            self.run.append(self.marker)
+            self.marker = ""
+        self.run.append(text)
+        self.written = 0
+        self.only_images = False
+
+    @cython.cfunc
+    def break_if_due(self) -> cython.void:
+        if self.pending > self.written:
+            self.run.append("\n" if self.pending - self.written == 1 else "\n\n")
+            self.written = self.pending
+        self.pending = 0
+
+    @cython.cfunc
+    def end_run(self) -> cython.void:
+        if not self.run:
+            return
+        text: str = "".join(self.run)
+        if self.odd:
+            text = INVISIBLE.sub("", text)
+        if text:
+            self.slots.append(Text(text))
+        self.run = []
