@@ -15,6 +15,8 @@ FROM python:${PYTHON_VERSION}-slim AS build
 ARG BEAM_VERSION
 ARG EXTRAS=safety
 WORKDIR /src
+# A compiler for the modules that setup.py names; without one they would run as they are, slower.
+RUN apt-get update && apt-get install --no-install-recommends --yes gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 COPY . .
 RUN python -m venv /opt/openm3w \
     && /opt/openm3w/bin/python -m pip install --no-cache-dir --upgrade pip \

@@ -6,20 +6,18 @@ from typing import Any
 
 from torch import nn
 
-from flamingo_model.contrastive.config import ContrastConfig, PairsTable, differences
+from flamingo_model.contrastive.config import ContrastConfig, PairsTable
 from flamingo_model.contrastive.held_out import held_out_batches
 from flamingo_model.contrastive.optim import make_optimiser
-from flamingo_model.contrastive.step import Run
+from flamingo_model.contrastive.step import ContrastRun
 from flamingo_model.contrastive.towers import caption_sample, load_towers, make_towers
 from flamingo_model.data import Loader, LoaderConfig
 from flamingo_model.samples import PAIRS, SampleConfig
 from flamingo_model.shards import find_shards
 from flamingo_model.training import state
-from flamingo_model.training.errors import TrainingError
-from flamingo_model.training.logs import Window
+from flamingo_model.training.loop import continued
 from flamingo_model.training.parallel import Ranks
 from flamingo_model.training.setup import TOKENIZER, learnt_tokenizer, seed_of, seed_ranks
-from flamingo_model.training.step import Tally
 from flamingo_model.training.tokenizer import tokenizer_of
 
 ONCE = LoaderConfig(
@@ -29,16 +27,13 @@ ONCE = LoaderConfig(
 
 
 def begin(
-    config: ContrastConfig, folder: Path, resume: bool, ranks: Ranks, tell: Callable[[str], None]
-) -> tuple[Run, Any, int]:
-    """Everything before the first step: the run, its tokenizer, and the steps that are done.
+    config: ContrastConfig, folder: Path, found: state.Saved | None, ranks: Ranks, tell: Callable[[str], None]
+) -> ContrastRun:
+    """Everything before the first step.
 
     Raises:
         TrainingError, ConfigError, LoaderError: a run that cannot begin or go on.
     """
-    found = state.find(folder)
-    if found is not None:
-        _check_resume(found, config, ranks, resume)
     shards = {table.name: find_shards(table.shards, table.split) for table in config.data}
     samples = SampleConfig(**(vars(PAIRS) | {"length": config.text.length}))
     for table in config.data:
@@ -72,17 +67,14 @@ def begin(
         model.compile()
     optimiser = make_optimiser(model, config.optimiser)
     seed_ranks(config.run.seed, ranks.rank)
-    tally, window, done = Tally(), Window(), 0
-    if found is not None:
-        state.load_optimiser(found, model, optimiser)
-        state.load_random(found, ranks)
-        tally, window, done = Tally(**found.training["tally"]), Window(**found.training["window"]), found.step
     held_out = []
     if ranks.first and config.held_out.shards:
         own = find_shards(config.held_out.shards, config.held_out.split)
         held_out = held_out_batches(loader(own, ONCE, augment=None), model, ranks.device, config.held_out.rows)
     batches = {name: iter(each) for name, each in loaders.items()}
-    run = Run(config, ranks, model, _wrapped(model, ranks), optimiser, loaders, batches, held_out, tally, window)
+    run = ContrastRun(
+        config, ranks, model, _wrapped(model, ranks), optimiser, tokenizer, loaders, batches, held_out=held_out
+    )
     learning = sum(parameter.numel() for parameter in model.trained().values())
     tell(
         f"{config.vision.name} and a BERT: {learning:,} parameters learn; {ranks.device.type}, "
@@ -90,28 +82,7 @@ def begin(
     )
     for table in config.data:
         tell(f"data {table.name}: {len(shards[table.name])} shards, {table.batch_size} pairs a batch")
-    if done:
-        tell(f"going on after step {done}")
-    return run, tokenizer, done
-
-
-def _check_resume(found: state.Saved, config: ContrastConfig, ranks: Ranks, resume: bool) -> None:
-    """The run goes on as it began.
-
-    Raises:
-        TrainingError: says what differs.
-    """
-    run = found.folder.parents[1]
-    if not resume:
-        raise TrainingError(
-            f"{run} holds a run (step {found.step}); go on with it by --resume, or give another --output"
-        )
-    if differs := differences(found.training["config"], config):
-        raise TrainingError(f"the run in {run} has another configuration: {'; '.join(differs)}")
-    if found.training["ranks"] != ranks.ranks:
-        raise TrainingError(f"the run in {run} has {found.training['ranks']} processes, this is one of {ranks.ranks}")
-    if found.step >= config.run.steps:
-        raise TrainingError(f"{run} has all {found.step} steps")
+    return continued(found, run)
 
 
 def _tokenizer(config: ContrastConfig, words: int, run: Path, found: state.Saved | None, ranks: Ranks) -> Any:

@@ -5,57 +5,38 @@ What must be the same on all ranks (whether to stop, whether the loss is finite)
 
 import math
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from flamingo_model.batch import Batch
 from flamingo_model.contrastive.config import ContrastConfig
 from flamingo_model.contrastive.held_out import pairs_of
 from flamingo_model.contrastive.loss import Pairs, add_gradients, contrastive_loss
 from flamingo_model.contrastive.optim import learning_rate, update
 from flamingo_model.contrastive.towers import Towers
-from flamingo_model.data import Loader
 from flamingo_model.shards import LoaderError
-from flamingo_model.training.errors import TrainingError
-from flamingo_model.training.logs import Clock, Window
+from flamingo_model.training.errors import TrainingError, last_line
 from flamingo_model.training.mixture import Counts, taking_part
 from flamingo_model.training.parallel import Ranks, gradient_scale, synchronising
+from flamingo_model.training.run import Run
 from flamingo_model.training.signals import Asked
-from flamingo_model.training.step import Tally, last_line
 
 MERGED = "merged"
 """Name of the one loss of merged data sets."""
 
 
 @dataclass
-class Run:
-    """All that a step needs, and what it changes."""
+class ContrastRun(Run[ContrastConfig, Towers]):
+    """A run that is judged on pairs which are held out."""
 
-    config: ContrastConfig
-    ranks: Ranks
-    model: Towers
-    called: nn.Module
-    """The model as it is called: itself, or its DDP."""
-    optimiser: torch.optim.Optimizer
-    loaders: dict[str, Loader]
-    batches: dict[str, Iterator[Batch]]
-    held_out: list[Pairs]
+    held_out: list[Pairs] = field(default_factory=list)
     """On the first rank, if there are any."""
-    tally: Tally
-    window: Window
-    clock: Clock = field(default_factory=Clock)
-    norm: float | None = None
-    """Of the last step's gradients; None if it was not finite."""
-    last: Mapping[str, Any] = field(default_factory=dict)
-    """The last line of the log."""
 
 
-def take_step(run: Run, step: int, asked: Asked) -> int:
+def take_step(run: ContrastRun, step: int, asked: Asked) -> int:
     """One update; the signal that asks to stop after it, or 0."""
     config, ranks = run.config, run.ranks
     part = [table.name for table in taking_part(config.mixture.how, config.data, step)]
@@ -81,7 +62,7 @@ def take_step(run: Run, step: int, asked: Asked) -> int:
     return asked_for
 
 
-def gradients(run: Run, passes: Mapping[str, Pairs]) -> dict[str, Tensor]:
+def gradients(run: ContrastRun, passes: Mapping[str, Pairs]) -> dict[str, Tensor]:
     """Add up the gradients of some batches, a loss for each; this rank's shares of the losses."""
     config, ranks = run.config, run.ranks
 
@@ -113,7 +94,7 @@ def joined(batches: list[Pairs]) -> Pairs:
     return Pairs(torch.cat([own.pixels for own in batches]), tokens, mask)
 
 
-def _take(run: Run, part: list[str]) -> tuple[dict[str, Pairs], str]:
+def _take(run: ContrastRun, part: list[str]) -> tuple[dict[str, Pairs], str]:
     """This rank's batches of a step, and why there are none."""
     try:
         return {name: pairs_of(next(run.batches[name]), run.model, run.ranks.device) for name in part}, ""
@@ -136,7 +117,7 @@ def _agree(ranks: Ranks, problem: str, asked: Asked) -> int:
     return int(signal.SIGINT if interrupted else signal.SIGTERM if terminated else 0)
 
 
-def _count(run: Run, step: int, counts: Mapping[str, Counts], finite: bool) -> None:
+def _count(run: ContrastRun, step: int, counts: Mapping[str, Counts], finite: bool) -> None:
     """Raises:
     TrainingError: too many steps in a row were not finite.
     """

@@ -5,74 +5,27 @@ gradient is finite) is added up over ranks and decided by all alike.
 """
 
 import math
-import re
 import signal
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flamingo_model.batch import Batch
-from flamingo_model.data import Loader
 from flamingo_model.model import Flamingo
 from flamingo_model.shards import LoaderError
 from flamingo_model.training.config import DataTable, TrainConfig
-from flamingo_model.training.errors import TrainingError
-from flamingo_model.training.logs import Clock, Window
+from flamingo_model.training.errors import TrainingError, last_line
 from flamingo_model.training.mixture import FIELDS, Counts, accumulate, count, taking_part, token_weights
 from flamingo_model.training.optim import learning_rate, update
-from flamingo_model.training.parallel import Ranks, gradient_scale, synchronising
+from flamingo_model.training.parallel import gradient_scale, synchronising
+from flamingo_model.training.run import Run
 from flamingo_model.training.signals import Asked
 
-
-@dataclass
-class Tally:
-    """What has happened since the run began, interruptions included."""
-
-    nonfinite: int = 0
-    """Steps that were left out because loss or gradient was not finite."""
-    in_a_row: int = 0
-    """Of these, the last ones without a good one between."""
-    empty: dict[str, int] = field(default_factory=dict)
-    """Batches without a token to judge, by data set."""
-    examples: dict[str, float] = field(default_factory=dict)
-    tokens: dict[str, float] = field(default_factory=dict)
-    images: dict[str, float] = field(default_factory=dict)
-
-    def add(self, counts: Mapping[str, Counts]) -> None:
-        """One step's batches."""
-        for name, own in counts.items():
-            self.examples[name] = self.examples.get(name, 0.0) + own.examples
-            self.tokens[name] = self.tokens.get(name, 0.0) + own.tokens
-            self.images[name] = self.images.get(name, 0.0) + own.images
-            if not own.judged:
-                self.empty[name] = self.empty.get(name, 0) + 1
+FlamingoRun = Run[TrainConfig, Flamingo]
 
 
-@dataclass
-class Run:
-    """All that a step needs, and what it changes."""
-
-    config: TrainConfig
-    ranks: Ranks
-    model: Flamingo
-    called: nn.Module
-    """The model as it is called: itself, or its DDP."""
-    optimiser: torch.optim.Optimizer
-    loaders: dict[str, Loader]
-    batches: dict[str, Iterator[Batch]]
-    tally: Tally
-    window: Window
-    clock: Clock = field(default_factory=Clock)
-    norm: float | None = None
-    """Of the last step's gradients; None if it was not finite."""
-    last: Mapping[str, Any] = field(default_factory=dict)
-    """The last line of the log."""
-
-
-def take_step(run: Run, step: int, asked: Asked) -> int:
+def take_step(run: FlamingoRun, step: int, asked: Asked) -> int:
     """One update; the signal that asks to stop after it, or 0."""
     config, ranks = run.config, run.ranks
     part = taking_part(config.mixture.how, config.data, step)
@@ -107,7 +60,7 @@ def take_step(run: Run, step: int, asked: Asked) -> int:
     return asked_for
 
 
-def _take(run: Run, part: list[DataTable]) -> tuple[dict[str, list[Batch]], str]:
+def _take(run: FlamingoRun, part: list[DataTable]) -> tuple[dict[str, list[Batch]], str]:
     """This rank's batches of a step, and why there are none."""
     try:
         return {
@@ -118,7 +71,7 @@ def _take(run: Run, part: list[DataTable]) -> tuple[dict[str, list[Batch]], str]
 
 
 def _agree(
-    run: Run, part: list[DataTable], batches: Mapping[str, list[Batch]], problem: str, asked: Asked
+    run: FlamingoRun, part: list[DataTable], batches: Mapping[str, list[Batch]], problem: str, asked: Asked
 ) -> tuple[dict[str, Counts], int]:
     """Everybody's counts by data set, and the signal that anybody has got.
 
@@ -140,7 +93,7 @@ def _agree(
     return {table.name: counts for table, counts in zip(part, each, strict=True)}, int(asked_for)
 
 
-def _forward(run: Run) -> Callable[[Batch, Tensor], tuple[Tensor, Tensor]]:
+def _forward(run: FlamingoRun) -> Callable[[Batch, Tensor], tuple[Tensor, Tensor]]:
     """From a batch and its tokens' weights to the weighted loss and the tokens' losses."""
     device, vision = run.ranks.device, run.model.vision
     wanted = run.config.precision.autocast == "bfloat16"
@@ -161,9 +114,3 @@ def _forward(run: Run) -> Callable[[Batch, Tensor], tuple[Tensor, Tensor]]:
         return out.loss, out.token_losses
 
     return forward
-
-
-def last_line(error: Exception) -> str:
-    """Of an error that came out of a worker: there the whole traceback stands before it."""
-    last = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-    return re.sub(r"^(\w+\.)*\w*Error: ", "", last)

@@ -19,9 +19,9 @@ from flamingo_model.contrastive.step import Run
 from flamingo_model.contrastive.towers import Towers, make_towers
 from flamingo_model.contrastive.trainer import contrast
 from flamingo_model.training.logs import Window
+from flamingo_model.training.loop import Outcome
 from flamingo_model.training.parallel import Ranks
-from flamingo_model.training.step import Tally
-from flamingo_model.training.trainer import Outcome
+from flamingo_model.training.run import Tally
 from schemas.document import Document, Image, Text
 from schemas.keys import pair_key
 from schemas.shard import Sample

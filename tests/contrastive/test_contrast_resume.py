@@ -86,7 +86,7 @@ def test_signals_save_and_stop(
         if line.startswith("step 2/"):
             os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(trainer, "_print", say)
+    monkeypatch.setattr(trainer, "show", say)
     before = signal.getsignal(number)
     code = trainer.run_from_terminal(config_of(shards), tmp_path, resume=False)
     assert code == (130 if number == signal.SIGINT else 0)

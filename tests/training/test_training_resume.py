@@ -132,7 +132,7 @@ def test_ctrl_c_saves_and_stops(shards: Path, tmp_path: Path, monkeypatch: pytes
         if line.startswith("step 3/"):
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(trainer, "_print", say)
+    monkeypatch.setattr(trainer, "show", say)
     before = signal.getsignal(signal.SIGINT)
     assert trainer.run_from_terminal(config_of(shards, names=["short"]), tmp_path, resume=False) == 130
     assert signal.getsignal(signal.SIGINT) is before

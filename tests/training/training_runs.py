@@ -10,7 +10,8 @@ from datasets import page, pair, picture, write_shard
 from safetensors.torch import load_file
 
 from flamingo_model.training.config import TrainConfig, load_train_config
-from flamingo_model.training.trainer import Outcome, train
+from flamingo_model.training.loop import Outcome
+from flamingo_model.training.trainer import train
 from schemas.document import Document, Text, Video
 from schemas.keys import clip_key
 from schemas.shard import Sample, frame_member
