@@ -20,7 +20,7 @@ from pipelines.extract.features import WIDTH, Rows
 from pipelines.extract.html_reader import parse_tree
 from pipelines.extract.page_tree import Numbers
 from pipelines.extract.text_blocks import find_blocks
-from pipelines.extract.tree import look_at_all
+from pipelines.extract.tree import look
 from pipelines.recipe import load_recipe
 from pipelines.sources.records import RawPage
 from schemas.document import Source
@@ -92,7 +92,7 @@ def read_pages(folder: Path) -> Iterator[Page]:
         tree = parse_tree(page.html.encode("utf-8", "replace"), recipe.parse)
         if isinstance(tree, Rejected):
             continue
-        blocks = find_blocks(look_at_all(tree))
+        blocks = find_blocks(look(tree))
         yield Page(name, url, annotation, blocks, describe(blocks, url), texts_of(blocks))
 
 

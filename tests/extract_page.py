@@ -33,16 +33,6 @@ EXTRACT = ExtractConfig(
     data_images=False,
     icon_max_side=48,
     caption_max_chars=200,
-    max_link_density=0.5,
-    navigation_link_density=0.3,
-    max_boilerplate_share=0.5,
-    prose_min_chars=40,
-    main_share=0.9,
-    main_min_chars=250,
-    main_min_share=0.3,
-    comments_share=0.7,
-    article_min_chars=2000,
-    links_share=0.6,
 )
 FULL = replace(EXTRACT, mode="full")
 

@@ -43,7 +43,7 @@ def test_the_command_explains(tmp_path: Path) -> None:
 
 def test_a_refused_page_is_explained_too(tmp_path: Path) -> None:
     page = tmp_path / "a.html"
-    page.write_text("<nav><a href=/>Home</a></nav>")
+    page.write_text("<script>words</script><img src=a.png>")
     assert m3w("extract", page, "--why")[1].endswith("refused\tno_text\tno visible text\n")
 
 

@@ -16,13 +16,13 @@ from pipelines.extract.block_measures import MEASURES, WORDS, Blocks
 from pipelines.extract.feature_rows import describe
 from pipelines.extract.features import COLUMNS, DEPTH, FEATURES, LEAST, SECOND, SECTIONS, WIDTH
 from pipelines.extract.forest import Forest
-from pipelines.extract.judge import COPY, HIDDEN, KEPT, Judgement, best_cut, decide, forests
+from pipelines.extract.judge import CERTAIN, COPY, KEPT, Judgement, best_cut, decide, forests
 from pipelines.extract.page_features import PAGE, page_row
 from pipelines.extract.parse import ParsedPage
 from pipelines.extract.second_look import look_again
 from pipelines.extract.surroundings import survey
 from pipelines.extract.text_blocks import find_blocks
-from pipelines.extract.tree import look_at_all
+from pipelines.extract.tree import look
 from pipelines.extract.vocabulary import KINDS, NAMES, TEXTS, hash_table, word_hash
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +47,7 @@ pickle.dump([tests.everything(html) for html in pickle.load(sys.stdin.buffer)], 
 def blocks_of(html: str) -> Blocks:
     page = parsed(html)
     assert isinstance(page, ParsedPage), page
-    return find_blocks(look_at_all(page.tree))
+    return find_blocks(look(page.tree))
 
 
 def texts(blocks: Blocks) -> list[str]:
@@ -61,7 +61,7 @@ def texts(blocks: Blocks) -> list[str]:
 def judged(html: str, url: str = URL) -> Judgement:
     page = parsed(html)
     assert isinstance(page, ParsedPage), page
-    return judge.judge(look_at_all(page.tree), url)
+    return judge.judge(look(page.tree), url)
 
 
 def kept(html: str, url: str = URL) -> list[str]:
@@ -239,9 +239,16 @@ def test_a_text_is_kept_once_but_for_siblings() -> None:
     assert list(decide(siblings, array("i", [700, 900, 0])).verdicts) == [KEPT, KEPT]
 
 
-def test_a_block_that_hides_itself_is_dropped_whatever_its_score() -> None:
-    blocks = blocks_of(f"<p>{SENTENCE}</p><p hidden>{SENTENCE} More.</p><div hidden><p>One.<p>Two.</div>")
-    assert list(decide(blocks, array("i", [900, 900, 900, 900, 0])).verdicts) == [KEPT, HIDDEN, KEPT, KEPT]
+def test_what_a_page_says_is_no_content_is_not_whatever_its_score() -> None:
+    blocks = blocks_of(f"<p>{SENTENCE * 2}</p><nav><p>{SENTENCE} More.</p></nav>")
+    found = decide(blocks, array("i", [600, 900, 0]))
+    assert list(found.verdicts) == [KEPT, CERTAIN]
+    assert found.named == {1: "navigation"}
+
+
+def test_what_is_more_likely_than_not_is_kept() -> None:
+    blocks = blocks_of(f"<p>{SENTENCE * 20}</p><p>two words</p>")
+    assert list(decide(blocks, array("i", [999, 501, 0])).verdicts) == [KEPT, KEPT]
 
 
 ARTICLE = f"""<html><head><title>The old bridge is gone</title></head><body>
@@ -270,7 +277,7 @@ def test_keep_marks_the_texts_of_kept_blocks() -> None:
 def test_odd_pages_are_judged(html: str) -> None:
     page = parsed(html)
     if isinstance(page, ParsedPage):
-        judge.judge(look_at_all(page.tree), "not an address")
+        judge.judge(look(page.tree), "not an address")
 
 
 def everything(html: str) -> object:
@@ -278,7 +285,7 @@ def everything(html: str) -> object:
     page = parsed(html)
     if not isinstance(page, ParsedPage):
         return None
-    blocks = find_blocks(look_at_all(page.tree))
+    blocks = find_blocks(look(page.tree))
     rows = describe(blocks, URL)
     first = forests()[0].score(rows.values, WIDTH, blocks.count)
     look_again(rows, first)

@@ -72,6 +72,10 @@ class Blocks:
         """Groups of `KINDS` named by JSON-LD types, and by og:type and generator."""
         self.title_words = self.articles = self.forms = self.h1s = 0
 
+    def nodes_of(self, block: int) -> Numbers:
+        """The texts that are a block."""
+        return self.texts[self.firsts[block] : self.firsts[block + 1]]
+
 
 class Surroundings:
     """Arrays for the blocks and elements of a page."""

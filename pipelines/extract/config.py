@@ -33,27 +33,6 @@ class ExtractConfig:
     """A picture with no declared side longer than this is an icon, pixels; 0: none is."""
     caption_max_chars: int
     """So much text that is not content may stand between a picture and the content: captions, credits; characters."""
-    max_link_density: float
-    """A list or section whose text is links to a larger share than this is navigation, 0..1."""
-    navigation_link_density: float
-    """A block that is named as navigation or related pages is that if links are a larger share of its text, 0..1."""
-    max_boilerplate_share: float
-    """A block with more than this share of the page's text is never dropped for its name, 0..1."""
-    prose_min_chars: int
-    """A block with so many characters of its own, links and white space not counted, is prose."""
-    main_share: float
-    """The main block is the innermost one that holds at least this share of the page's prose, 0..1."""
-    main_min_chars: int
-    """On a page with less prose than this, everything but boilerplate is taken, characters."""
-    main_min_share: float
-    """What the page calls its main part is not believed if it holds a smaller share of the prose, 0..1."""
-
-    comments_share: float
-    """Comments are the content (a forum's posts) if they hold more than this share of the text, 0..1, ..."""
-    article_min_chars: int
-    """... and there is less prose than this beside them, characters."""
-    links_share: float
-    """Lists of links are the content (an index) if they hold more than this share of the main block's text, 0..1."""
 
     def __post_init__(self) -> None:
         if self.mode not in ("main", "full", "obelics"):
@@ -65,18 +44,6 @@ class ExtractConfig:
                 raise ValueError(f"{name} must be at least 1")
         if not self.image_types:
             raise ValueError("image_types must name at least one type")
-        for name in (
-            "max_link_density", "max_boilerplate_share", "main_share", "main_min_share", "comments_share",
-            "links_share", "navigation_link_density",
-        ):  # fmt: skip
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be in 0..1")
-        for name in (
-            "prose_min_chars",
-            "main_min_chars",
-            "article_min_chars",
-            "icon_max_side",
-            "caption_max_chars",
-        ):
+        for name in ("icon_max_side", "caption_max_chars"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0")

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, field, replace
 
-from pipelines.extract.blocks import content, kept_nodes, reasons
 from pipelines.extract.config import ExtractConfig
 from pipelines.extract.images import find_images, pictures
+from pipelines.extract.judge import judge
 from pipelines.extract.layout import lay_out
 from pipelines.extract.obelics import kept_by_obelics
 from pipelines.extract.other_pictures import page_image
 from pipelines.extract.parse import ParsedPage
-from pipelines.extract.tags import TEXT
+from pipelines.extract.reasons import reasons
 from pipelines.extract.tree import Shown, look, look_at_all
 from schemas.document import Document, Image, Slot
 from schemas.rejection import Rejected
@@ -24,7 +24,7 @@ class Choice:
 
     shown: Shown
     keep: bytearray
-    """1 for each text that does."""
+    """1 for each text that does; other nodes may have any value."""
     images: dict[int, Image]
     """By their element."""
 
@@ -45,9 +45,8 @@ def choose(page: ParsedPage, config: ExtractConfig, why: Why | None = None) -> C
         return Rejected("too_many_images", f"{len(found)} picture elements, at most {config.max_images} pictures")
     if config.mode == "obelics":
         found = [node for node in found if kept[node]]
-    keep = bytearray(tag == TEXT and kept[node] for node, tag in enumerate(page.tree.tags))
-    images = find_images(shown, keep, found, page.base_url, page.url, config, None if why is None else why.images)
-    return Choice(shown, keep, images)
+    images = find_images(shown, kept, found, page.base_url, page.url, config, None if why is None else why.images)
+    return Choice(shown, kept, images)
 
 
 def _kept(page: ParsedPage, config: ExtractConfig, why: Why | None) -> tuple[Shown, bytearray]:
@@ -57,10 +56,10 @@ def _kept(page: ParsedPage, config: ExtractConfig, why: Why | None) -> tuple[Sho
     shown = look(page.tree)
     if config.mode == "full":
         return shown, shown.states
-    roots, dropped = content(shown, config)
+    judgement = judge(shown, page.url)
     if why is not None:
-        why.texts.update(reasons(shown, roots, dropped))
-    return shown, kept_nodes(shown, roots, dropped)
+        why.texts.update(reasons(judgement))
+    return shown, judgement.keep()
 
 
 def extract(page: ParsedPage, config: ExtractConfig) -> Document | Rejected:

@@ -124,6 +124,8 @@ class Places:
 
         In the tree: the first element around it with text beside it must hold as much kept text as dropped; a caption
         or a credit that was dropped does not count. In order: little dropped text may stand between it and the content.
+        Before all the content or behind it, a picture that leads to another page belongs there, or is a logo, if it
+        does not stand in one of several parts of the content.
         """
         unit: cython.int = self.figure(node)
         if 2 * self.kept_in(unit) >= self.shown_in(unit) > 0:
@@ -137,8 +139,7 @@ class Places:
             block = self.parents[block]
         if self.tags[block] in _RUNNING and self.shown_in(block) and not self.kept_in(block):
             return "outside"
-        if max(left, right) == FAR and self.leads_away(node):
-            return "link"
+        at_the_edge: cython.bint = max(left, right) == FAR and self.leads_away(node)
         around: cython.int
         shown: cython.int
         kept: cython.int
@@ -146,14 +147,14 @@ class Places:
             around = self.parents[unit]
             shown = self.shown_in(around) - self.shown_in(unit)
             kept = self.kept_in(around) - self.kept_in(unit)
-            if 2 * kept >= shown > 0:
+            if 2 * kept >= shown > 0 and not (at_the_edge and 2 * kept > self.kept[self.size]):
                 return ""
             if kept == 0 and shown > self.limit:
                 return "outside"
             if shown and 2 * (self.link_chars[around] - self.link_chars[unit]) > shown:
                 return "outside"
             unit = around
-        return ""
+        return "link" if at_the_edge else ""
 
     @cython.cfunc
     def figure(self, node: cython.int) -> cython.int:

@@ -1,6 +1,6 @@
 """Which text of a page is its content: every text block is scored twice, and the best cut through the scores is made.
 
-blocks = find_blocks(look_at_all(tree))     text_blocks: what is there
+blocks = find_blocks(look(tree))            text_blocks: what is there
 rows = describe(blocks, url)                 feature_rows: what each block looks like
 first = forest(rows)                         how much it looks like content, by itself
 second = forest(rows + second_rows(first))   and among the others
@@ -8,12 +8,14 @@ keep = cut(second)                           how much of the page is taken
 """
 
 from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
 import cython
 
-from pipelines.extract.block_measures import BY_ATTRIBUTE, BY_STYLE, MEASURES, WORDS, Blocks
+from pipelines.extract.block_measures import MEASURES, WORDS, Blocks
+from pipelines.extract.certain import certain, drop_permalinks
 from pipelines.extract.feature_rows import describe
 from pipelines.extract.features import FEATURES, SECOND, WIDTH
 from pipelines.extract.forest import Forest, load
@@ -22,10 +24,11 @@ from pipelines.extract.second_look import look_again
 from pipelines.extract.text_blocks import find_blocks
 from pipelines.extract.tree import Shown
 
-KEPT, UNLIKE, COPY, HIDDEN = 0, 1, 2, 3
+KEPT, UNLIKE, COPY, CERTAIN = range(4)
 """Verdicts. Why a block is dropped: its score is below the page's cut; another block that is kept has the same text;
-or it hides itself (a closed tab is a hidden element of several blocks, and judged by its score)."""
-REASONS = ("", "unlike content", "copy", "hidden")
+or `certain` says so."""
+_DOUBTFUL = 100  # what scores less is hardly ever kept: `certain` is not asked
+_LIKELY = 500  # what scores more always is
 _COPY_WORDS = 8  # a shorter text may stand twice
 _WORLDS = 32  # see `_cut`
 
@@ -41,11 +44,14 @@ class Judgement:
     """The lowest score that is kept."""
     verdicts: bytearray
     """Of each block: KEPT, or why it is dropped."""
+    named: Mapping[int, str]
+    """Why `certain` says so, by the block."""
 
     def keep(self) -> bytearray:
         """1 for each node of the tree that is a text to keep."""
         keep = bytearray(len(self.blocks.shown.tree))
         _mark(self.blocks, self.verdicts, keep)
+        drop_permalinks(self.blocks.shown.tree, keep)
         return keep
 
 
@@ -56,7 +62,7 @@ def forests() -> tuple[Forest, Forest]:
 
 
 def judge(shown: Shown, url: str) -> Judgement:
-    """shown: from `tree.look_at_all`: a closed tab may hold content, and the judge knows that it is hidden."""
+    """shown: from `tree.look`."""
     blocks = find_blocks(shown)
     rows = describe(blocks, url)
     first_forest, second_forest = forests()
@@ -69,11 +75,13 @@ def decide(blocks: Blocks, scores: Numbers) -> Judgement:
     """Keep the blocks down to the best cut, but no text twice."""
     scores = scores[:]
     verdicts = bytearray(blocks.count)
-    _find_hidden(blocks, scores, verdicts)
-    cut = best_cut(blocks, scores)
+    named = certain(blocks, scores, _DOUBTFUL)
+    for block in named:
+        scores[block], verdicts[block] = 0, CERTAIN
+    cut = min(best_cut(blocks, scores), _LIKELY)
     _drop_below(cut, scores, verdicts)
     _drop_copies(blocks, scores, verdicts)
-    return Judgement(blocks, scores, cut, verdicts)
+    return Judgement(blocks, scores, cut, verdicts, named)
 
 
 def best_cut(blocks: Blocks, scores: Numbers) -> int:
@@ -123,32 +131,6 @@ def best_cut(blocks: Blocks, scores: Numbers) -> int:
             highest = value
             best = score
     return best
-
-
-def _find_hidden(blocks: Blocks, scores: Numbers, verdicts: bytearray) -> None:
-    """Blocks that an element hides (not from ears alone) which holds no other block score nothing."""
-    tree = blocks.shown.tree
-    parents: cython.int[:] = tree.parents
-    ends: cython.int[:] = tree.ends
-    texts: cython.int[:] = blocks.texts
-    firsts: cython.int[:] = blocks.firsts
-    hidden: cython.uchar[:] = blocks.hidden
-    hiders: cython.int[:] = blocks.hiders
-    next_blocks: cython.int[:] = blocks.next_blocks
-    found: cython.int[:] = scores
-    out: cython.uchar[:] = verdicts
-    count: cython.int = blocks.count
-    block: cython.int
-    node: cython.int
-    for block in range(count):
-        node = parents[texts[firsts[block]]]
-        if (
-            hidden[node] & (BY_ATTRIBUTE | BY_STYLE)
-            and next_blocks[hiders[node]] == block
-            and (block + 1 == count or texts[firsts[block + 1]] >= ends[hiders[node]])
-        ):
-            found[block] = 0
-            out[block] = HIDDEN
 
 
 def _drop_below(cut: int, scores: Numbers, verdicts: bytearray) -> None:

@@ -55,7 +55,7 @@ _LONGEST_LABEL = 60  # of an id or label; a longer one is a slug or a sentence
 
 
 def find_blocks(shown: Shown) -> Blocks:
-    """shown: of a page that was looked at whole (`read_all`); hidden text is judged too."""
+    """shown: from `tree.look`; hidden text is not looked at."""
     finder = _Finder(shown)
     finder.find()
     return finder.blocks

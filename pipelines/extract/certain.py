@@ -1,0 +1,115 @@
+"""Parts of a page that are not its content whatever they say: what a page itself calls navigation, adverts, consent.
+
+The judge learns from pages of large sites how such parts look, and mostly knows. These rules are for what a page says
+plainly: on annotated pages they cost nothing, and pages unlike those are what they are for. To add a rule, add a word;
+words of a class or an id are whole words ("post-share" has "share", "sussex" does not have "sex").
+"""
+
+import re
+from functools import lru_cache
+from itertools import accumulate
+
+from pipelines.extract import tags
+from pipelines.extract.attribute_scan import value_of
+from pipelines.extract.block_measures import MEASURES, WORDS, Blocks
+from pipelines.extract.nodes import nodes_of
+from pipelines.extract.page_tree import Numbers, PageTree
+
+_TAGS = {tags.NAV: "navigation", tags.MENU: "navigation", tags.FOOTER: "footer", tags.ASIDE: "aside",
+         tags.SEARCH: "form"}  # fmt: skip
+_ROLES = {
+    "navigation": "navigation", "menu": "navigation", "menubar": "navigation", "toolbar": "navigation",
+    "directory": "navigation", "banner": "header", "contentinfo": "footer", "complementary": "aside",
+    "search": "form", "dialog": "dialog", "alertdialog": "dialog",
+}  # fmt: skip
+_WORDS = {
+    "navigation": "navbar subnav topnav breadcrumb breadcrumbs pagination pager skiplink sitemap",
+    "header": "masthead topbar",
+    "consent": "cookie cookies consent gdpr onetrust cookiebanner",
+    "subscription": "newsletter newsletters subscribe subscription signup optin mailchimp paywall regwall",
+    "comments": "comments commentlist disqus livefyre",
+    "share": "share shares sharing sharebar sharedaddy addthis addtoany sociable socialmedia",
+    "advert": "advert adverts advertisement advertising ad ads adsense adslot adunit dfp",
+}
+_REASON_OF = {word: reason for reason, words in _WORDS.items() for word in words.split()}
+# A class that begins so tells a state of the page, not what the part is: "has-cookies", "no-ads".
+_STATE = re.compile(r"(?:has|no|with|without|is|js|hide|show|open|enable|disable)[-_]")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_SEPARATORS = re.compile(r"[^a-z0-9]+")
+# The id of a heading is a slug of its words, and so is a long one.
+_NOT_NAMED = frozenset({tags.HTML, tags.BODY, tags.MAIN, tags.ARTICLE, *range(tags.H1, tags.H6 + 1)})
+_LONGEST_CLASS, _LONGEST_ID = 500, 40
+_SIGN_BYTES = 12
+
+
+def certain(blocks: Blocks, scores: Numbers, least: int) -> dict[int, str]:
+    """Of the blocks that scored at least so much, those that are certainly not content, each with the reason.
+
+    A part with more than half of the page's words is believed to be content, whatever it is called.
+    """
+    before = (0, *accumulate(blocks.measures[WORDS : blocks.count * MEASURES : MEASURES]))
+    known: dict[int, str] = {-1: "", 0: ""}
+    found: dict[int, str] = {}
+    for block in range(blocks.count):
+        if scores[block] >= least and (reason := _reason(blocks, blocks.containers[block], before, known)):
+            found[block] = reason
+    return found
+
+
+def _reason(blocks: Blocks, node: int, before: tuple[int, ...], known: dict[int, str]) -> str:
+    """The reason against a node or the nearest element around it that has one."""
+    tree = blocks.shown.tree
+    above: list[int] = []
+    while node not in known:
+        above.append(node)
+        node = tree.parents[node]
+    reason = known[node]
+    while above:
+        node = above.pop()
+        reason = reason or _own_reason(blocks, node, before)
+        known[node] = reason
+    return reason
+
+
+def _own_reason(blocks: Blocks, node: int, before: tuple[int, ...]) -> str:
+    tree = blocks.shown.tree
+    tag = tree.tags[node]
+    if tag in _NOT_NAMED:
+        return ""
+    role = value_of(tree, node, b"role")
+    identity = value_of(tree, node, b"id")
+    reason = (
+        _TAGS.get(tag)
+        or (role and _ROLES.get(role.strip().lower()))
+        or _reason_of_name(value_of(tree, node, b"class")[:_LONGEST_CLASS])
+        or (_reason_of_name(identity) if len(identity) <= _LONGEST_ID else "")
+    )
+    if not reason:
+        return ""
+    end, last = tree.ends[node], blocks.next_blocks[node]
+    while last < blocks.count and blocks.containers[last] < end:
+        last += 1
+    return "" if 2 * (before[last] - before[blocks.next_blocks[node]]) > before[-1] else reason
+
+
+@lru_cache(maxsize=50_000)
+def _reason_of_name(name: str) -> str:
+    for token in name.split():
+        if not _STATE.match(token.lower()):
+            for word in _SEPARATORS.split(_CAMEL.sub("-", token).lower()):
+                if reason := _REASON_OF.get(word):
+                    return reason
+    return ""
+
+
+def drop_permalinks(tree: PageTree, keep: bytearray) -> None:
+    """Signs such as "¶" that link to the place where they stand."""
+    for node in nodes_of(tree, tags.A):
+        if (
+            tree.ends[node] == node + 2
+            and keep[node + 1]
+            and tree.stops[node + 1] - tree.starts[node + 1] <= _SIGN_BYTES
+        ):
+            sign = tree.text(node + 1).strip()
+            if len(sign) == 1 and not sign.isalnum() and "#" in value_of(tree, node, b"href"):
+                keep[text] = 0

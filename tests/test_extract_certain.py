@@ -1,0 +1,80 @@
+"""What is never content, by what the page calls it."""
+
+from array import array
+
+import pytest
+from extract_page import parsed
+
+from pipelines.extract.certain import certain, drop_permalinks
+from pipelines.extract.parse import ParsedPage
+from pipelines.extract.text_blocks import find_blocks
+from pipelines.extract.tree import look
+
+LONG = "The harbour office prints a table of the tides for every day of the year. " * 5
+
+
+def reason(block: str) -> str:
+    """What is said against the word "here" in a block of an article."""
+    page = parsed(f"<body><article><p>{LONG}</p>{block}<p>end</p></article>")
+    assert isinstance(page, ParsedPage)
+    blocks = find_blocks(look(page.tree))
+    found = certain(blocks, array("i", [1000]) * blocks.count, 100)
+    texts = ["".join(map(page.tree.text, blocks.nodes_of(block))) for block in range(blocks.count)]
+    assert set(found) <= {texts.index("here")}
+    return found.get(texts.index("here"), "")
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        ("<nav>here</nav>", "navigation"),
+        ("<nav><ul><li><a href=/>here</a></ul></nav>", "navigation"),
+        ("<footer><p>here</footer>", "footer"),
+        ("<aside>here</aside>", "aside"),
+        ('<div role="navigation">here</div>', "navigation"),
+        ('<div role=" Complementary ">here</div>', "aside"),
+        ('<div role="dialog"><p>here</div>', "dialog"),
+        ('<div class="cookie-notice">here</div>', "consent"),
+        ('<div id="onetrust"><div><p>here</div></div>', "consent"),
+        ('<div class="post_share">here</div>', "share"),
+        ('<div class="postShare">here</div>', "share"),
+        ('<div class="advert">here</div>', "advert"),
+        ('<div class="has-icon ad-slot">here</div>', "advert"),
+        ('<ol class="breadcrumbs"><li><a href="/">here</a></ol>', "navigation"),
+        ('<section id="comments"><p>here</section>', "comments"),
+    ],
+)
+def test_parts_that_say_what_they_are(block: str, expected: str) -> None:
+    assert reason(block) == expected
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "<p>here",
+        '<div class="update-box">here</div>',
+        '<div class="shareholder">here</div>',
+        '<div class="no-comments has-breadcrumbs">here</div>',
+        '<h2 id="cookies-and-comments">here</h2>',
+        '<section id="a-long-name-that-speaks-of-cookies-and-comments">here</section>',
+        "<header><h2>here</h2></header>",
+        f'<aside class="advert">here<p>{LONG * 3}</aside>',
+    ],
+)
+def test_names_are_whole_words_and_most_of_a_page_is_believed(block: str) -> None:
+    assert reason(block) == ""
+
+
+def test_what_scored_low_is_not_asked_about() -> None:
+    page = parsed("<nav>a</nav><p>b</p>")
+    assert isinstance(page, ParsedPage)
+    blocks = find_blocks(look(page.tree))
+    assert certain(blocks, array("i", [99, 1000]), 100) == {}
+
+
+def test_signs_that_link_to_their_own_place_go() -> None:
+    page = parsed('<h2>one<a href="#one">¶</a></h2><p><a href="#a">a</a> <a href="/x">¶</a> <a href="#b">&#182; </a>')
+    assert isinstance(page, ParsedPage)
+    keep = bytearray(b"\1" * len(page.tree))
+    drop_permalinks(page.tree, keep)
+    assert [page.tree.text(node) for node in range(len(keep)) if not keep[node]] == ["¶", "¶ "]
