@@ -9,8 +9,7 @@ from pipelines.extract.layout import lay_out
 from pipelines.extract.obelics import kept_by_obelics
 from pipelines.extract.other_pictures import page_image
 from pipelines.extract.parse import ParsedPage
-from pipelines.extract.tags import TEXT
-from pipelines.extract.tree import Shown, look, look_at_all
+from pipelines.extract.tree import Shown, look, look_at_all, texts_among
 from schemas.document import Document, Image, Slot
 from schemas.rejection import Rejected
 
@@ -45,7 +44,7 @@ def choose(page: ParsedPage, config: ExtractConfig, why: Why | None = None) -> C
         return Rejected("too_many_images", f"{len(found)} picture elements, at most {config.max_images} pictures")
     if config.mode == "obelics":
         found = [node for node in found if kept[node]]
-    keep = bytearray(tag == TEXT and kept[node] for node, tag in enumerate(page.tree.tags))
+    keep = texts_among(page.tree, kept)
     images = find_images(shown, keep, found, page.base_url, page.url, config, None if why is None else why.images)
     return Choice(shown, keep, images)
 

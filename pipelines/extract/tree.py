@@ -214,6 +214,18 @@ def count_chars(data: cython.p_const_uchar, start: cython.int, stop: cython.int)
     return count
 
 
+def texts_among(tree: PageTree, chosen: bytearray) -> bytearray:
+    """1 for each text that is chosen. chosen: not 0 for each node that is."""
+    found = bytearray(len(tree))
+    out: cython.uchar[:] = found
+    flags: cython.uchar[:] = chosen
+    tags: cython.short[:] = tree.tags
+    node: cython.int
+    for node in range(len(found)):
+        out[node] = flags[node] != 0 and tags[node] == TEXT
+    return found
+
+
 def kept_before(shown: Shown, keep: bytearray) -> tuple[Numbers, Numbers]:
     """For each node (and one past the last): characters of kept texts before it, and of shown texts before it."""
     size: cython.int = len(keep)
