@@ -4,6 +4,7 @@ Compiled, these are loops over memory; as plain Python the same answers come fro
 """
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import cython
@@ -43,6 +44,7 @@ def read_attributes(source: bytes, start: cython.int, stop: cython.int, values: 
         found = next_attribute(data, found[4], stop)
 
 
+@lru_cache(maxsize=2000)
 def _name(source: bytes) -> str:
     return decode(source.lower()).replace("\0", "\ufffd")
 
