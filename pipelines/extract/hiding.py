@@ -89,9 +89,13 @@ def _may_hide(
 @cython.exceptval(check=False)
 def _is_hiding_end(data: cython.p_const_uchar, start: cython.int, end: cython.int) -> cython.bint:
     """Whether what ends there may be one of _UNSHOWN_CLASSES."""
-    return end - start >= 7 and (
-        is_at(data, end - 3, end, b"den", 3)
-        or is_at(data, end - 5, end, b"-only", 5)
-        or is_at(data, end - 5, end, b"-text", 5)
-        or is_at(data, end - 4, end, b"ible", 4)
-    )
+    last: cython.int = data[end - 1] | 32
+    if end - start < 7:
+        return False
+    if last == 110:
+        return is_at(data, end - 3, end, b"den", 3)
+    if last == 121:
+        return is_at(data, end - 5, end, b"-only", 5)
+    if last == 116:
+        return is_at(data, end - 5, end, b"-text", 5)
+    return last == 101 and is_at(data, end - 4, end, b"ible", 4)
