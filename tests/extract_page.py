@@ -38,7 +38,8 @@ FULL = replace(EXTRACT, mode="full")
 
 
 def parsed(html: str, config: ParseConfig = PARSE, url: str = URL) -> ParsedPage | Rejected:
-    return parse_html(HtmlPage(url=url, html=html, source=Source(), charset="utf-8"), config)
+    page = HtmlPage(url=url, utf8=html.encode("utf-8", "replace"), source=Source(), charset="utf-8")
+    return parse_html(page, config)
 
 
 def extracted(html: str, config: ExtractConfig = FULL, url: str = URL) -> Document | Rejected:

@@ -8,12 +8,9 @@ is windows-1252, as in a browser.
 
 import codecs
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 
-from bs4.dammit import EncodingDetector
-
-from pipelines.extract.controls import count_controls, count_lost
+from pipelines.extract.controls import count_controls, count_lost, is_utf8
 from pipelines.extract.page import HtmlPage
 from pipelines.sources.records import RawPage
 from schemas.rejection import Rejected
@@ -148,6 +145,16 @@ _LABELS = {
     **{f"iso8859{part}": f"iso8859-{part}" for part in (1, 9, 11, *_ISO_8859)},
 }
 _MULTI_BYTE = ("gbk", "gb18030", "big5", "shift_jis", "euc-jp", "iso-2022-jp", "euc-kr")
+_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe\0\0", "utf-32le"),
+    (b"\0\0\xfe\xff", "utf-32be"),
+    (b"\xff\xfe", "utf-16le"),
+    (b"\xfe\xff", "utf-16be"),
+)
+"""Byte order marks; one that begins like another comes first."""
+_XML_ENCODING = re.compile(rb"""\s*<\?xml\b[^>]*?\bencoding\s*=\s*["']([^"'>]*)["']""", re.IGNORECASE)
+_META_CHARSET = re.compile(rb"""<meta\b[^>]*?\bcharset\s*=\s*["']?\s*([^\s/;"'>]+)""", re.IGNORECASE)
 _HEADER_CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\s;\"',]+)", re.IGNORECASE)
 _STRAY = "openm3w.stray_windows_1252"  # names an error handler of Python's codecs
 _NON_ASCII = re.compile(r"[^\x00-\x7f]")
@@ -175,31 +182,23 @@ def decode_html(page: RawPage, config: CharsetConfig) -> HtmlPage | Rejected:
     """The page in Unicode. Stage "decode"; rejects: truncated_page, binary, undecodable."""
     if page.truncated and not config.keep_truncated:
         return Rejected("truncated_page", page.truncated)
-    data, marked = EncodingDetector.strip_byte_order_mark(page.body)
-    valid = ""
-    if not marked:
-        with suppress(UnicodeDecodeError):
-            valid = data.decode("utf-8")
-    decoded = _decoded_marked(data, marked) if marked else _decoded(data, valid, page, config)
+    data, marked = _without_mark(page.body)
+    decoded = _decoded_marked(data, marked) if marked else _decoded(data, page, config)
     if isinstance(decoded, Rejected):
         return decoded
-    html, charset = decoded
+    utf8, charset = decoded
     if not charset.startswith(("utf-16", "utf-32")):
         controls = count_controls(data)
         if controls > config.max_control_share * len(data):
             share = controls / len(data)
             return Rejected("binary", f"{share:.3f} control characters, at most {config.max_control_share}")
-    whole = html is valid  # the page's bytes are its text in UTF-8
-    lost = count_lost(data) if whole else html.count("\ufffd")
-    if lost > config.max_replacement_share * len(html):
-        share = lost / len(html)
+    lost = count_lost(utf8)
+    if lost and lost > config.max_replacement_share * (chars := len(utf8.decode("utf-8", "replace"))):
+        share = lost / chars
         return Rejected("undecodable", f"{charset}: {share:.3f} not decoded, at most {config.max_replacement_share}")
-    if b"\0" in data if whole else "\0" in html:
-        html, whole = html.replace("\0", ""), False
     return HtmlPage(
         url=page.url,
-        html=html,
-        utf8=data if whole else b"",
+        utf8=utf8.replace(b"\0", b""),
         headers=page.headers,
         source=page.source,
         charset=charset,
@@ -207,47 +206,53 @@ def decode_html(page: RawPage, config: CharsetConfig) -> HtmlPage | Rejected:
     )
 
 
-def _decoded_marked(data: bytes, marked: str) -> tuple[str, str]:
+def _without_mark(data: bytes) -> tuple[bytes, str]:
+    """The bytes behind a byte order mark, and the encoding that it tells; "" if there is none."""
+    return next(((data[len(mark) :], name) for mark, name in _MARKS if data.startswith(mark)), (data, ""))
+
+
+def _decoded_marked(data: bytes, marked: str) -> tuple[bytes, str]:
     """After a byte order mark, which wins over all (WHATWG: "BOM sniff")."""
-    return data.decode(marked, _STRAY if marked == "utf-8" else "replace"), marked
+    return data.decode(marked, _STRAY if marked == "utf-8" else "replace").encode(), marked
 
 
-def _decoded(data: bytes, text: str, page: RawPage, config: CharsetConfig) -> tuple[str, str] | Rejected:
-    """text: the page if it is valid UTF-8, else empty."""
-    if text and text.isascii() and b"\x1b" not in data and b"\0" not in data:
-        return text, "utf-8"
+def _decoded(data: bytes, page: RawPage, config: CharsetConfig) -> tuple[bytes, str] | Rejected:
+    """The page in UTF-8, and the encoding it was in."""
+    valid = is_utf8(data)
+    if valid and data.isascii() and b"\x1b" not in data and b"\0" not in data:
+        return data, "utf-8"
     if utf16 := _utf16(data):
-        return data.decode(utf16[1], "replace"), utf16[0]
+        return data.decode(utf16[1], "replace").encode(), utf16[0]
     claims = _claims(data, page, config)
-    if text:
+    if valid:
         # Valid by accident is all but impossible, except for a few characters of an East Asian encoding.
         rival = next((claim for claim in claims if claim[0] in _MULTI_BYTE), None)
-        if rival and len(_NON_ASCII.findall(text)) < 4 and (other := _strictly(data, rival[1])) is not None:
-            return other, rival[0]
-        return text, "utf-8"
+        if rival and len(_NON_ASCII.findall(data.decode())) < 4 and (other := _strictly(data, rival[1])) is not None:
+            return other.encode(), rival[0]
+        return data, "utf-8"
     text = data.decode("utf-8", "replace")
     beyond_ascii = len(_NON_ASCII.findall(text))
     if beyond_ascii - text.count("\ufffd") >= config.min_utf8_share * beyond_ascii:
-        return data.decode("utf-8", _STRAY), "utf-8"
+        return data.decode("utf-8", _STRAY).encode(), "utf-8"
     worst = ""
     for name, codec in claims:
         if name.startswith("utf-"):
             continue
         text = data.decode(codec, "replace")
         if text.count("\ufffd") <= config.max_replacement_share * len(text):
-            return text, name
+            return text.encode(), name
         worst = worst or (name if name in _MULTI_BYTE else "")
     if worst:
         return Rejected("undecodable", f"said to be {worst}, and is neither that nor UTF-8")
-    return data.decode("cp1252", "replace"), "windows-1252"
+    return data.decode("cp1252", "replace").encode(), "windows-1252"
 
 
 def _claims(data: bytes, page: RawPage, config: CharsetConfig) -> list[tuple[str, str]]:
     """Encodings named by the HTTP header, the page and the crawler, in this order, the unknown left out."""
     header = _HEADER_CHARSET.search(page.content_type)
     start = data[: config.meta_prescan_bytes]
-    meta = EncodingDetector.find_declared_encoding(start, is_html=True, search_entire_document=True)
-    labels = (header.group(1) if header else "", meta or "", page.identified_charset)
+    meta = _XML_ENCODING.match(start) or _META_CHARSET.search(start)
+    labels = (header[1] if header else "", meta[1].decode("ascii", "replace") if meta else "", page.identified_charset)
     found = [encoding for label in labels if label and (encoding := encoding_of(label))]
     return list(dict.fromkeys(found))
 

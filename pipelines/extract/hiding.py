@@ -10,9 +10,9 @@ from pipelines.extract.kinds import IMAGES
 from pipelines.extract.tags import BODY, HTML
 
 if cython.compiled:
-    from cython.cimports.pipelines.extract.attribute_scan import is_at, is_space
+    from cython.cimports.pipelines.extract.attribute_scan import is_at, next_attribute
 else:
-    from pipelines.extract.attribute_scan import is_at, is_space
+    from pipelines.extract.attribute_scan import is_at, next_attribute
 
 # Words that style sheets use for "read this aloud, do not show it".
 _UNSHOWN_CLASSES = frozenset(
@@ -20,12 +20,8 @@ _UNSHOWN_CLASSES = frozenset(
      "element-invisible", "u-hidden", "is-hidden", "a11y-hidden", "noprint-hidden"}
 )  # fmt: skip
 _HIDING_STYLE = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
-# Without one of these, no attribute hides: the classes and styles above, and the attributes hidden and aria-hidden.
-_MAY_HIDE = re.compile(
-    rb"""(?<=[yusta]-)hidden|(?<=y)hidden|(?<=[y\s]:)hidden|(?<=[:\s]\s)hidden|(?<![^\s"'/])hidden(?=[=/\s]|\Z)"""
-    rb"""|(?<=[:\s])none|sr-o|reader-|(?<=-)invis""",
-    re.IGNORECASE,
-)
+# Without one of these, no attribute hides.
+_MAY_HIDE = re.compile(rb"hidden|none|sr-only|reader|invisible|&", re.IGNORECASE)
 
 
 def hides_itself(tag: int, attributes: Mapping[str, str]) -> bool:
@@ -54,46 +50,52 @@ def _is_hiding_class(value: str) -> bool:
 def may_hide(data: cython.p_const_uchar, start: cython.int, stop: cython.int) -> cython.bint:
     """Whether the attributes there may hide their element; most cannot."""
     if not cython.compiled:
-        return _MAY_HIDE.search(data[start:stop]) is not None
-    at: cython.int
-    byte: cython.int
-    for at in range(start, stop - 3):
-        byte = data[at] | 32
-        if byte == 104:
-            if is_at(data, at, stop, b"hidden", 6) and _hides_there(data, start, at, stop):
-                return True
-        elif byte == 110:
-            if at > start and is_at(data, at, stop, b"none", 4) and (data[at - 1] == 58 or is_space(data[at - 1])):
-                return True
-        elif byte == 115:
-            if is_at(data, at, stop, b"sr-o", 4):
-                return True
-        elif byte == 114:
-            if is_at(data, at, stop, b"reader-", 7):
-                return True
-        elif byte == 105 and at > start and data[at - 1] == 45 and is_at(data, at, stop, b"invis", 5):
+        return _MAY_HIDE.search(data, start, stop) is not None
+    found: tuple[cython.int, cython.int, cython.int, cython.int, cython.int] = next_attribute(data, start, stop)
+    while found[0] < found[1]:
+        if _may_hide(data, found[0], found[1] - found[0], found[2], found[3]):
             return True
+        found = next_attribute(data, found[4], stop)
     return False
 
 
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
-def _hides_there(
-    data: cython.p_const_uchar, start: cython.int, at: cython.int, stop: cython.int
-) -> cython.bint:  # fmt: skip
-    """What _MAY_HIDE asks of the bytes around the word "hidden"."""
-    last: cython.int = data[at - 1] if at > start else 32
-    before: cython.int = data[at - 2] if at > start + 1 else 0
-    small: cython.int = before | 32
-    if last == 45:  # -
-        return small == 121 or small == 117 or small == 115 or small == 116 or small == 97
-    if last | 32 == 121:  # y
-        return True
-    if last == 58:  # :
-        return small == 121 or is_space(before)
-    if is_space(last) and at > start and (before == 58 or is_space(before)):
-        return True
-    if is_space(last) or last == 34 or last == 39 or last == 47:
-        return at + 6 >= stop or data[at + 6] == 61 or data[at + 6] == 47 or is_space(data[at + 6])
-    return False
+def _may_hide(
+    data: cython.p_const_uchar, name: cython.int, size: cython.int, start: cython.int, stop: cython.int
+) -> cython.bint:
+    """Whether one attribute may; its value is read in full where it holds a reference."""
+    at: cython.int
+    if size == 5 and is_at(data, name, name + size, b"class", size):
+        for at in range(start, stop):
+            if data[at] == 38 or (
+                (at + 1 == stop or data[at + 1] <= 32 or data[at + 1] > 127) and _is_hiding_end(data, start, at + 1)
+            ):
+                return True
+        return False
+    if size == 5 and is_at(data, name, name + size, b"style", size):
+        for at in range(start, stop):
+            if data[at] == 38 or is_at(data, at, stop, b"none", 4) or is_at(data, at, stop, b"hidden", 6):
+                return True
+        return False
+    return (size == 6 and is_at(data, name, name + size, b"hidden", size)) or (
+        size == 11 and is_at(data, name, name + size, b"aria-hidden", size)
+    )
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _is_hiding_end(data: cython.p_const_uchar, start: cython.int, end: cython.int) -> cython.bint:
+    """Whether what ends there may be one of _UNSHOWN_CLASSES."""
+    last: cython.int = data[end - 1] | 32
+    if end - start < 7:
+        return False
+    if last == 110:
+        return is_at(data, end - 3, end, b"den", 3)
+    if last == 121:
+        return is_at(data, end - 5, end, b"-only", 5)
+    if last == 116:
+        return is_at(data, end - 5, end, b"-text", 5)
+    return last == 101 and is_at(data, end - 4, end, b"ible", 4)

@@ -6,8 +6,8 @@ address that only holds the place (data: URI, blank.gif, spacer) is beaten by an
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from pipelines.extract.config import ExtractConfig
@@ -23,6 +23,7 @@ LAZY_SRC = (
     "data-ks-lazyload", "data-real-src", "data-true-src", "data-orig-src", "data-path", "lazy-src", "lazysrc",
     "loadsrc",
 )  # fmt: skip
+_LAZY_SRCSET, _LAZY_SRC = frozenset(LAZY_SRCSET), frozenset(LAZY_SRC)
 # Where src holds nothing, any attribute that names an image file is asked, but for those that name another picture.
 _OTHER_PICTURES = frozenset({"src", "srcset", "alt", "title", "longdesc", "usemap", "id", "class", "style", "poster"})
 # Words of a file's name that say it only holds the place of a picture.
@@ -30,11 +31,13 @@ PLACEHOLDER_WORDS = frozenset(
     {"1x1", "blank", "spacer", "placeholder", "transparent", "pixel", "loading", "loader", "lazy", "lazyload", "grey",
      "gray", "empty", "clear", "dummy", "trans", "shim", "pix", "preload", "spinner"}
 )  # fmt: skip
+_NO_WORD = re.compile(r"[^a-z0-9]+")
 IMAGE_FILE = re.compile(r"\.(?:jpe?g|png|webp|gif|avif|bmp|tiff?)\Z", re.IGNORECASE)
 # What leads to the page itself, or to what <base> says in its place.
 _NOTHING = re.compile(r"[\x00-\x20]*(?:\?[\x00-\x20]*\Z|#|\Z)")
 _LONGEST_ADDRESS = 2000
 _EDGE = "".join(map(chr, range(0x21)))  # C0 controls and space: what the URL standard strips from both ends
+_SITE = re.compile(r"(https?:)//[a-z0-9][a-z0-9.-]*(?::\d{1,5})?(?=[/?#]|\Z)")
 # An address that joining leaves as it is.
 _PLAIN = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?::\d{1,5})?/[\w%/:=&?~+!$,;'@()*.-]*\Z", re.ASCII)
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
@@ -50,8 +53,7 @@ _MEDIA_TRUE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One entry of a srcset."""
 
     address: str
@@ -103,12 +105,14 @@ def _by_preference(image: Mapping[str, str], sources: list[Mapping[str, str]], c
         for name in (*LAZY_SRCSET, "srcset"):
             if name in source:
                 yield from _largest(parse_srcset(source[name]), width, config)
-    for name in LAZY_SRCSET:
-        if name in image:
-            yield from _largest(parse_srcset(image[name]), width, config)
-    for name in LAZY_SRC:
-        if name in image and _looks_like_address(image[name]):
-            yield image[name]
+    if not _LAZY_SRCSET.isdisjoint(image):
+        for name in LAZY_SRCSET:
+            if name in image:
+                yield from _largest(parse_srcset(image[name]), width, config)
+    if not _LAZY_SRC.isdisjoint(image):
+        for name in LAZY_SRC:
+            if name in image and _looks_like_address(image[name]):
+                yield image[name]
     src = image.get("src", "")
     if "srcset" in image:
         candidates = parse_srcset(image["srcset"])
@@ -207,9 +211,11 @@ def resolve_url(base_url: str, raw: str) -> str:
 
     The fragment is dropped; spaces and non-ASCII characters are percent-encoded, a non-ASCII host in IDNA.
     """
-    address = raw.strip(_EDGE)
-    if _PLAIN.match(address) and "/." not in address:
-        return address
+    address = whole = raw.strip(_EDGE)
+    if address[:1] == "/" and address[-1] != "?" and ";" not in address and (site := _SITE.match(base_url)):
+        whole = site[1 if address[:2] == "//" else 0] + address
+    if _PLAIN.match(whole) and "/." not in whole:
+        return whole
     if "\n" in address or "\t" in address or "\r" in address:
         address = address.replace("\n", "").replace("\t", "").replace("\r", "")
     if not address:
@@ -250,7 +256,7 @@ def is_placeholder(address: str) -> bool:
     """Whether an address only holds the place of a picture that a script brings later, judged by its file's name."""
     name = address.rsplit("?", 1)[0].rsplit("/", 1)[-1].lower()
     stem, dot, _ = name.rpartition(".")
-    words = re.split(r"[^a-z0-9]+", stem if dot else name)
+    words = _NO_WORD.split(stem if dot else name)
     return not PLACEHOLDER_WORDS.isdisjoint(words) and len(words) <= 4
 
 
@@ -260,10 +266,11 @@ def declared_size(attributes: Mapping[str, str]) -> tuple[int, int]:
 
 
 def _declared(attributes: Mapping[str, str], side: str) -> int:
-    if match := _LENGTH.match(attributes.get(side, "")):
+    if (value := attributes.get(side)) and (match := _LENGTH.match(value)):
         return int(match[1])
-    match = _STYLE_LENGTH[side].search(attributes.get("style", ""))
-    return int(match[1]) if match else 0
+    if (style := attributes.get("style")) and (match := _STYLE_LENGTH[side].search(style)):
+        return int(match[1])
+    return 0
 
 
 def _looks_like_address(value: str) -> bool:

@@ -1,7 +1,7 @@
 """Which pictures of a page are part of its content, judged by the text around them, their size and their names."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -225,16 +225,15 @@ def file_reason(address: str) -> str:
         return "button"
     if "1x1" in query and "1x1" in _SPLIT.split(query):
         return "tracker"
-    return next(_reasons(_FILE_WORDS, name), "")
+    return _reason_in(_FILE_WORDS, name)
 
 
 @lru_cache(maxsize=20_000)
 def _named(classes: str, identity: str) -> str:
     """What the class and the id of an element say against the pictures in it."""
-    return next(_reasons(_ELEMENT_WORDS, f"{classes[:300]} {identity[:40]}"), "")
+    return _reason_in(_ELEMENT_WORDS, _CAMEL.sub("-", f"{classes[:300]} {identity[:40]}").lower())
 
 
-def _reasons(words: Mapping[str, str], name: str) -> Iterator[str]:
-    for word in _SPLIT.split(_CAMEL.sub("-", name).lower()):
-        if reason := words.get(word):
-            yield reason
+def _reason_in(words: Mapping[str, str], name: str) -> str:
+    """What the first word of a name, in lower case, that says anything says."""
+    return next((words[word] for word in _SPLIT.split(name) if word in words), "")

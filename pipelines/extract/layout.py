@@ -1,6 +1,7 @@
 """From kept texts to slots, in reading order: what each element does to the text around it."""
 
 import re
+from array import array
 from bisect import bisect_left
 from collections.abc import Mapping
 
@@ -45,6 +46,7 @@ def lay_out(shown: Shown, keep: bytearray, images: Mapping[int, Image]) -> tuple
     tags: cython.short[:] = tree.tags
     starts: cython.int[:] = tree.starts
     stops: cython.int[:] = tree.stops
+    parents: cython.int[:] = tree.parents
     ends: cython.int[:] = tree.ends
     own: cython.int[:] = shown.own_chars
     states: cython.uchar[:] = shown.states
@@ -54,17 +56,24 @@ def lay_out(shown: Shown, keep: bytearray, images: Mapping[int, Image]) -> tuple
     ordinals: dict[int, int] = {}
     cells: dict[int, bool] = {}  # of tables of data: whether each is the first of its row
     places = sorted(images)
-    opened: list[int] = []
+    node: cython.int
+    pictured: cython.uchar[:] = bytearray(len(tree))
+    for node in places:
+        pictured[node] = 1
+    opened: cython.int[:] = array("i", bytes(4 * len(tree)))  # blocks, a stack
+    depth: cython.int = 0
+    last: cython.int
     parts: list[tuple[int, int, int]] = []  # to be read later: from, to, how much was open
     preformatted: cython.int = 0
     base: cython.int = 0
-    node: cython.int = 0
     stop: cython.int = len(tree)
     tag: cython.int
     kind: cython.int
+    node = 0
     while True:
-        while len(opened) > base and (node >= stop or ends[cython.cast(cython.int, opened[len(opened) - 1])] <= node):
-            last: cython.int = opened.pop()
+        while depth > base and (node >= stop or ends[opened[depth - 1]] <= node):
+            depth -= 1
+            last = opened[depth]
             kind = kinds[tags[last]]
             if kind & CELL and last in cells:
                 writer.one_line -= 1
@@ -82,19 +91,16 @@ def lay_out(shown: Shown, keep: bytearray, images: Mapping[int, Image]) -> tuple
         tag = tags[node]
         if tag == TEXT:
             if kept[node]:
-                if _is_plain(data, starts[node], stops[node]):
-                    text: str = source[starts[node] : stops[node]].decode("utf-8", "replace")
-                else:
-                    text = tree.text(node)
-                    writer.odd = True
                 if preformatted:
-                    writer.preformatted(text)
+                    writer.preformatted(tree.text(node))
+                elif _is_plain(data, starts[node], stops[node]):
+                    writer.plain_words(source, starts[node], stops[node])
                 else:
-                    writer.words(text)
+                    writer.words(tree.text(node))
             node += 1
             continue
         if states[node] == 0:
-            if images and node in images:  # what stands for a video
+            if pictured[node]:  # what stands for a video
                 writer.image(images[node])
             node = ends[node]
             continue
@@ -105,7 +111,7 @@ def lay_out(shown: Shown, keep: bytearray, images: Mapping[int, Image]) -> tuple
             else:
                 writer.line_break()
         elif ends[node] == node + 1 and not kind & BLOCK:
-            if images and node in images:
+            if pictured[node]:
                 writer.image(images[node])
         elif states[node] == SHOWN and (kind & BLOCK or tag == NOSCRIPT):
             if kind & CELL and node in cells:
@@ -114,23 +120,24 @@ def lay_out(shown: Shown, keep: bytearray, images: Mapping[int, Image]) -> tuple
             else:
                 writer.block_break(_break_around(kind, own[node]))
                 if tag == LI:
-                    writer.start_item(_marker(tree, node, ordinals))
+                    writer.start_item(_ordinal(tree, node, ordinals) if tags[parents[node]] == OL else "- ")
                 elif tag == TABLE:
                     _find_cells(shown, node, cells)
                 elif tag == TR:
                     writer.start_row()
                 elif kind & PREFORMATTED:
                     preformatted += 1
-            opened.append(node)
-            if images and node in images:
+            opened[depth] = node
+            depth += 1
+            if pictured[node]:
                 writer.image(images[node])
-            if tag == FIGURE and images and (order := _in_reading_order(tree, node, places)):
+            if tag == FIGURE and places and (order := _in_reading_order(tree, node, places)):
                 parts.append((ends[node], stop, base))
-                base = len(opened)
+                base = depth
                 parts.extend([(start, end, base) for start, end in order])
                 node = stop = 0
                 continue
-        elif images and node in images:
+        elif pictured[node]:
             writer.image(images[node])
         node += 1
     return writer.finish()
@@ -139,7 +146,7 @@ def lay_out(shown: Shown, keep: bytearray, images: Mapping[int, Image]) -> tuple
 @cython.cfunc
 @cython.exceptval(check=False)
 def _is_plain(data: cython.p_const_uchar, start: cython.int, stop: cython.int) -> cython.bint:
-    """Whether a text can be taken as it stands: no references, controls, returns, soft hyphens."""
+    """Whether a text can be taken as it stands: no references, controls, soft hyphens, rare white space."""
     if not cython.compiled:
         return False
     at: cython.int
@@ -147,11 +154,31 @@ def _is_plain(data: cython.p_const_uchar, start: cython.int, stop: cython.int) -
     for at in range(start, stop):
         byte = data[at]
         if byte == 38 or byte == 127 or byte < 32:
-            if byte != 10 and byte != 9:
+            if byte != 10 and byte != 13 and byte != 9:
                 return False
-        elif byte == 0xC2 or byte == 0xEF:  # the soft hyphen and the byte order mark begin so
+        elif byte >= 0xC2 and _is_special(data + at, stop - at):
             return False
     return True
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _is_special(data: cython.p_const_uchar, size: cython.int) -> cython.bint:
+    """Whether the UTF-8 there begins with white space beyond ASCII or with what may have no meaning in text."""
+    if data[0] == 0xC2:
+        return size < 2 or data[1] <= 0xA0 or data[1] == 0xAD
+    if data[0] == 0xEF:  # the byte order mark and what is no character begin so
+        return True
+    if size < 3:
+        return False
+    if data[0] == 0xE2:
+        if data[1] == 0x80:
+            return data[2] <= 0x8A or data[2] == 0xA8 or data[2] == 0xA9 or data[2] == 0xAF
+        return data[1] == 0x81 and data[2] == 0x9F
+    if data[0] == 0xE1:
+        return data[1] == 0x9A and data[2] == 0x80
+    return data[0] == 0xE3 and data[1] == 0x80 and data[2] == 0x80
 
 
 @cython.cfunc
@@ -192,10 +219,9 @@ def _find_cells(shown: Shown, table: int, cells: dict[int, bool]) -> None:
         cells.update(found)
 
 
-def _marker(tree: PageTree, item: int, ordinals: dict[int, int]) -> str:
+def _ordinal(tree: PageTree, item: int, ordinals: dict[int, int]) -> str:
+    """What stands before an item of an ordered list. ordinals: the next one of each list so far."""
     parent = tree.parents[item]
-    if parent < 0 or tree.tags[parent] != OL:
-        return "- "
     about = tree.attributes(parent)
     start = _integer(about.get("start", ""), 1)
     ordinal = _integer(tree.attributes(item).get("value", ""), ordinals.get(parent, start))

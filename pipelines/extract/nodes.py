@@ -63,4 +63,9 @@ def line_of(tree: PageTree, root: int, without: Callable[[PageTree, int], bool] 
 
 def clean(text: str) -> str:
     """One line of text: white space (NBSP too) collapsed, control characters gone."""
-    return " ".join(INVISIBLE.sub("", text).split())
+    return " ".join(visible(text).split()) if text else ""
+
+
+def visible(text: str) -> str:
+    """A text without INVISIBLE characters."""
+    return text if text.isprintable() else INVISIBLE.sub("", text)

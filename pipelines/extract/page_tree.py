@@ -2,27 +2,18 @@
 
 import re
 from array import array
-from html import unescape
-from html.entities import html5
 from typing import TYPE_CHECKING
 
 from pipelines.extract import tags
+from pipelines.extract.attribute_scan import read_attributes
+from pipelines.extract.references import decode, in_text
 
 if TYPE_CHECKING:
     Numbers = array[int]
 else:  # only a type checker knows what is in an array
     Numbers = array
 
-_ATTRIBUTE = re.compile(
-    rb"""[\t\n\f\r /]*+([^\t\n\f\r />][^\t\n\f\r />=]*+)
-    (?:[\t\n\f\r ]*+=[\t\n\f\r ]*+(?:"([^"]*+)"|'([^']*+)'|([^\t\n\f\r >"'][^\t\n\f\r >]*+))?+)?+""",
-    re.VERBOSE,
-)
 _NAME = re.compile(rb"<([a-zA-Z][^\t\n\f\r />]*+)")
-_REFERENCE = re.compile(r"&(?:#[0-9]++;?+|#[xX][0-9a-fA-F]++;?+|[a-zA-Z][a-zA-Z0-9]*+;?+=?+)")
-# Numbers far beyond Unicode, and zeros without end: `int` refuses thousands of digits.
-_HUGE = re.compile(r"&#(?:0*+[1-9][0-9]{7,}+|[xX]0*+[1-9a-fA-F][0-9a-fA-F]{6,}+);?+")
-_ZEROS = re.compile(r"&#0{8,}+")
 _NOT_DECODED = frozenset(
     {tags.SCRIPT, tags.STYLE, tags.XMP, tags.IFRAME, tags.NOEMBED, tags.NOFRAMES, tags.PLAINTEXT}
 )  # fmt: skip
@@ -75,7 +66,7 @@ class PageTree:
         while self.source[begin - 1] not in b"\t\n\f\r />":  # "<" may stand in a name; these may not
             begin -= 1
         found = _NAME.search(self.source, begin, stop)
-        return _decode(found[1].lower()).replace("\0", "\ufffd") if found else ""
+        return decode(found[1].lower()).replace("\0", "\ufffd") if found else ""
 
     def attributes(self, node: int) -> dict[str, str]:
         """An element's attributes, names in lower case; the first of equal names counts. Not to be changed."""
@@ -84,43 +75,14 @@ class PageTree:
         start = self.starts[node]  # a link that goes on in the next block is another node with the same attributes
         found = self._attributes.get(start)
         if found is None:
-            found = self._attributes[start] = self._read_attributes(node)
+            found = self._attributes[start] = {}
+            for begin, stop in ((start, self.stops[node]), *self._merged.get(node, ())):
+                read_attributes(self.source, begin, stop, found)
         return found
 
     def text(self, node: int) -> str:
         """The characters of a text, white space as in the source."""
-        text = _decode(self.source[self.starts[node] : self.stops[node]])
+        text = decode(self.source[self.starts[node] : self.stops[node]])
         if "\0" in text:
             text = text.replace("\0", "")
-        if "&" in text and self.tags[self.parents[node]] not in _NOT_DECODED:
-            return unescape(_tame(text))
-        return text
-
-    def _read_attributes(self, node: int) -> dict[str, str]:
-        values: dict[str, str] = {}
-        for start, stop in ((self.starts[node], self.stops[node]), *self._merged.get(node, ())):
-            for found in _ATTRIBUTE.finditer(self.source, start, stop):
-                name = _decode(found[1].lower())
-                if name not in values:
-                    value = _decode(found[2] or found[3] or found[4] or b"")
-                    values[name] = _REFERENCE.sub(_replace, _tame(value)) if "&" in value else value
-        return {name.replace("\0", "\ufffd"): value.replace("\0", "\ufffd") for name, value in values.items()}
-
-
-def _decode(source: bytes) -> str:
-    text = source.decode("utf-8", "replace")
-    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
-
-
-def _tame(text: str) -> str:
-    return _ZEROS.sub("&#0", _HUGE.sub("\ufffd", text)) if "&#" in text else text
-
-
-def _replace(reference: re.Match[str]) -> str:
-    """What a character reference in an attribute stands for; `&copy` is none in "?a=1&copy=2" and "&copyright"."""
-    found = reference[0]
-    if found[1] == "#" or found[1:] in html5:
-        return unescape(found)
-    if found.endswith(";="):
-        return unescape(found[:-1]) + "="
-    return found
+        return text if self.tags[self.parents[node]] in _NOT_DECODED else in_text(text)

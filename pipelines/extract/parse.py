@@ -48,9 +48,7 @@ class ParsedPage:
 
 def parse_html(page: HtmlPage, config: ParseConfig) -> ParsedPage | Rejected:
     """Parse a page. Reasons: too_large, too_many_attributes, too_deep, too_many_elements, unparsable."""
-    if len(page.html) > config.max_chars:
-        return Rejected("too_large", f"{len(page.html)} characters, at most {config.max_chars}")
-    tree = parse_tree(page.utf8 or page.html.encode("utf-8", "replace"), config)
+    tree = parse_tree(page.utf8, config)
     if isinstance(tree, Rejected):
         return tree
     if len(tree) == 1:

@@ -41,7 +41,9 @@ def parse_saved(
     headers = dict(headers or {})
     page: HtmlPage | Rejected
     if isinstance(html, str):
-        page = HtmlPage(url=url, html=html, headers=headers, source=Source(), charset="utf-8")
+        page = HtmlPage(
+            url=url, utf8=html.encode("utf-8", "replace"), headers=headers, source=Source(), charset="utf-8"
+        )
     else:
         content_type = (headers.get("content-type") or [""])[0]
         page = decode_html(

@@ -2,28 +2,33 @@
 
 import cython
 
-from pipelines.extract.nodes import INVISIBLE
+from pipelines.extract.nodes import visible
 from schemas.document import Slot, Text
+
+if cython.compiled:
+    from cython.cimports.libc.string import memcpy
+
+_ROOM = 1 << 14
 
 
 @cython.cclass
 class TextWriter:
     """Writes words, breaks and images; separators are written when the next word or image needs them.
 
-    Breaks are counted in newlines: 1 ends a line, 2 a paragraph.
+    Breaks are counted in newlines: 1 ends a line, 2 a paragraph. Characters without a meaning in text are left out.
     """
 
     def __init__(self) -> None:
         self.slots: list[Slot] = []
+        self.run = bytearray(_ROOM)  # the text since the last image, UTF-8, with room behind it
+        self.size = 0
         self.items = 0
         self.one_line = 0
-        self.run: list[str] = []
         self.pending = 0
         self.space = False
         self.written = 2  # newlines at the end of what is written; nothing precedes the first word
         self.marker = ""
         self.cells = 0
-        self.odd = False
         self.only_images = False  # so far in this row: a cell with a picture needs no separator after it
 
     @cython.ccall
@@ -37,6 +42,34 @@ class TextWriter:
             self.space = True
         self.write(" ".join(parts))
         self.space = raw[len(raw) - 1].isspace()
+
+    @cython.ccall
+    def plain_words(self, source: bytes, start: cython.int, stop: cython.int) -> cython.void:
+        """The same of a text in UTF-8 that can be taken as it stands. Compiled only."""
+        data: cython.p_const_uchar = source
+        space: cython.bint = False
+        while start < stop and data[start] <= 32:
+            start += 1
+            self.space = True
+        if start == stop:
+            return
+        self.separate()
+        self.reserve(stop - start)
+        out: cython.p_uchar = cython.cast(cython.p_uchar, cython.cast(cython.p_char, self.run)) + self.size
+        at: cython.int
+        size: cython.int = 0
+        for at in range(start, stop):
+            if data[at] <= 32:
+                space = True
+                continue
+            if space:
+                out[size] = 32
+                size += 1
+                space = False
+            out[size] = data[at]
+            size += 1
+        self.size += size
+        self.space = space
 
     @cython.ccall
     def preformatted(self, raw: str) -> cython.void:
@@ -103,34 +136,49 @@ class TextWriter:
 
     @cython.cfunc
     def write(self, text: str) -> cython.void:
+        self.separate()
+        self.put(visible(text).encode())
+
+    @cython.cfunc
+    def separate(self) -> cython.void:
+        """Write what stands before the next words."""
         self.break_if_due()
         if self.cells:
-            self.run.append((" | " * self.cells)[1 if self.written else 0 :])
+            self.put((b" | " * self.cells)[1 if self.written else 0 :])
             self.cells = 0
         elif self.space and not self.written:
-            self.run.append(" ")
+            self.put(b" ")
         self.space = False
         if self.marker:
-            self.run.append(self.marker)
+            self.put(self.marker.encode())
             self.marker = ""
-        self.run.append(text)
         self.written = 0
         self.only_images = False
 
     @cython.cfunc
     def break_if_due(self) -> cython.void:
         if self.pending > self.written:
-            self.run.append("\n" if self.pending - self.written == 1 else "\n\n")
+            self.put(b"\n" if self.pending - self.written == 1 else b"\n\n")
             self.written = self.pending
         self.pending = 0
 
     @cython.cfunc
+    def put(self, text: bytes) -> cython.void:
+        size: cython.int = len(text)
+        self.reserve(size)
+        if cython.compiled:
+            memcpy(cython.cast(cython.p_char, self.run) + self.size, cython.cast(cython.p_char, text), size)
+        else:
+            self.run[self.size : self.size + size] = text
+        self.size += size
+
+    @cython.cfunc
+    def reserve(self, size: cython.int) -> cython.void:
+        if self.size + size > len(self.run):
+            self.run.extend(bytes(len(self.run) + size))
+
+    @cython.cfunc
     def end_run(self) -> cython.void:
-        if not self.run:
-            return
-        text: str = "".join(self.run)
-        if self.odd:
-            text = INVISIBLE.sub("", text)
-        if text:
-            self.slots.append(Text(text))
-        self.run = []
+        if self.size:
+            self.slots.append(Text(self.run[: self.size].decode("utf-8", "replace")))
+            self.size = 0
