@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from bs4 import BeautifulSoup
 from crawls import records
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -381,6 +382,23 @@ def pages() -> list[bytes]:
 @given(st.binary(max_size=200) | st.text(alphabet="<>/!-='\"a bp&;#x\n\0[]", max_size=200).map(str.encode))
 def test_any_bytes(html: bytes) -> None:
     check(html)
+
+
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "tests" / "fixtures" / "pages").glob("*.html")), ids=lambda page: page.stem
+)
+def test_the_words_are_those_of_beautiful_soup(page: Path) -> None:
+    soup = BeautifulSoup(page.read_bytes(), "lxml")
+    for element in soup(["script", "style", "template"]):
+        element.decompose()
+    tree = read(page.read_bytes())
+    unread = {tags.SCRIPT, tags.STYLE}
+    texts = [
+        tree.text(n)
+        for n in range(1, len(tree))
+        if tree.tags[n] == tags.TEXT and tree.tags[tree.parents[n]] not in unread
+    ]
+    assert "".join("".join(texts).split()) == "".join(soup.get_text().split())
 
 
 def test_any_soup() -> None:

@@ -105,11 +105,8 @@ def _reason_of_name(name: str) -> str:
 def drop_permalinks(tree: PageTree, keep: bytearray) -> None:
     """Signs such as "¶" that link to the place where they stand."""
     for node in nodes_of(tree, tags.A):
-        if (
-            tree.ends[node] == node + 2
-            and keep[node + 1]
-            and tree.stops[node + 1] - tree.starts[node + 1] <= _SIGN_BYTES
-        ):
-            sign = tree.text(node + 1).strip()
+        text = node + 1
+        if tree.ends[node] == text + 1 and keep[text] and tree.stops[text] - tree.starts[text] <= _SIGN_BYTES:
+            sign = tree.text(text).strip()
             if len(sign) == 1 and not sign.isalnum() and "#" in value_of(tree, node, b"href"):
                 keep[text] = 0
