@@ -1,17 +1,15 @@
 """Annotated pages: read, described, and split by domain."""
 
-import json
-import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tldextract import TLDExtract
 
+from benchmarks.annotated_pages import PARTS, is_aside, load, number_of
 from learn_extraction.labels import labels
 from pipelines.extract.block_measures import Blocks
 from pipelines.extract.charset import decode_html
@@ -26,12 +24,7 @@ from pipelines.sources.records import RawPage
 from schemas.document import Source
 from schemas.rejection import Rejected
 
-HELD_OUT = 3
-"""One domain in so many is kept aside."""
 FOLDS = 5
-_PLACEHOLDER = "fakehost"
-"""Some annotated pages have no address of their own."""
-_split_domain = TLDExtract(suffix_list_urls=())
 
 
 @dataclass
@@ -40,7 +33,7 @@ class Page:
 
     name: str
     url: str
-    annotation: dict[str, Any]
+    annotation: Mapping[str, Any]
     blocks: Blocks
     rows: Rows
     texts: list[str]
@@ -50,50 +43,43 @@ class Page:
     """What an error weighs."""
     first: Numbers = field(init=False)
     """First scores, by a forest that had not seen the page."""
-    draw: int = field(init=False)
-    """A number drawn for the page's domain."""
 
     def __post_init__(self) -> None:
         wanted, weights = labels(self.annotation, self.texts)
         self.wanted, self.weights = np.array(wanted, np.float32), np.array(weights, np.float32)
-        domain = _split_domain(self.url).top_domain_under_public_suffix or self.url
-        self.draw = int(sha256((self.name if _PLACEHOLDER in self.url else domain).encode()).hexdigest()[:8], 16)
 
     @property
-    def held_out(self) -> bool:
-        return self.draw % HELD_OUT == 0
+    def aside(self) -> bool:
+        """Of the third of sites that is kept aside."""
+        return is_aside(self.name, self.url)
 
     @property
     def fold(self) -> int:
-        return self.draw // HELD_OUT % FOLDS
+        """The same for all pages of a site."""
+        return number_of(self.name, self.url) // PARTS % FOLDS
 
     @property
     def values(self) -> npt.NDArray[np.int32]:
         count = self.blocks.count
         return np.frombuffer(self.rows.values, np.int32)[: count * WIDTH].reshape(count, WIDTH)
 
-    def text(self, keep: npt.NDArray[np.bool_]) -> str:
-        return "\n".join(text for text, kept in zip(self.texts, keep, strict=True) if kept)
 
-
-def read_pages(folder: Path) -> Iterator[Page]:
-    """The pages of a folder with gold.json and pages.tar.xz that can be read, in order of names."""
+def read_pages(folders: Sequence[Path]) -> Iterator[Page]:
+    """The pages of folders with gold.json and pages.tar.xz that can be read, in order of names."""
     recipe = load_recipe("m3w")
-    annotations = json.loads((folder / "gold.json").read_text("utf-8"))
-    with tarfile.open(folder / "pages.tar.xz") as tar:
-        members = {Path(member.name).stem: tar.extractfile(member).read() for member in tar if member.isfile()}  # type: ignore[union-attr]
-    for name, annotation in sorted(annotations.items()):
-        url = annotation["url"]
-        page = decode_html(
-            RawPage(url=url, body=members[name], content_type="", headers={}, source=Source()), recipe.decode
-        )
-        if isinstance(page, Rejected):
-            continue
-        tree = parse_tree(page.html.encode("utf-8", "replace"), recipe.parse)
-        if isinstance(tree, Rejected):
-            continue
-        blocks = find_blocks(look_at_all(tree))
-        yield Page(name, url, annotation, blocks, describe(blocks, url), texts_of(blocks))
+    with TemporaryDirectory() as scratch:
+        pages = load(folders, Path(scratch))
+        for name, annotation in sorted(pages.annotations.items()):
+            url = annotation["url"]
+            body = (pages.folder / f"{name}.html").read_bytes()
+            page = decode_html(RawPage(url=url, body=body, content_type="", headers={}, source=Source()), recipe.decode)
+            if isinstance(page, Rejected):
+                continue
+            tree = parse_tree(page.html.encode("utf-8", "replace"), recipe.parse)
+            if isinstance(tree, Rejected):
+                continue
+            blocks = find_blocks(look_at_all(tree))
+            yield Page(name, url, annotation, blocks, describe(blocks, url), texts_of(blocks))
 
 
 def texts_of(blocks: Blocks) -> list[str]:

@@ -27,6 +27,7 @@ KEPT, UNLIKE, COPY, HIDDEN = 0, 1, 2, 3
 or it hides itself (a closed tab is a hidden element of several blocks, and judged by its score)."""
 REASONS = ("", "unlike content", "copy", "hidden")
 _COPY_WORDS = 8  # a shorter text may stand twice
+_COPY_SCORE = 800  # and one that scores so much in both places
 _WORLDS = 32  # see `_cut`
 
 
@@ -190,6 +191,8 @@ def _drop_copies(blocks: Blocks, scores: Numbers, verdicts: bytearray) -> None:
             continue
         other = kept.setdefault(hashes[block], block)
         if other == block or parents[containers[other]] == parents[containers[block]]:
+            continue
+        if found[block] >= _COPY_SCORE and found[other] >= _COPY_SCORE:
             continue
         if found[block] > found[other]:
             out[other] = COPY
