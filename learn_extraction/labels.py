@@ -30,8 +30,13 @@ def labels(annotation: Mapping[str, Any], texts: Sequence[str]) -> tuple[list[fl
     blocks = [words(text) for text in texts]
     if not wanted:  # nothing, or nothing annotated: nobody knows
         return [0.0] * len(texts), [0.0] * len(texts)
-    scale = _TRACK_WEIGHTS.get(annotation["track"], 1.0) / max(len(wanted), _LEAST_CONTENT) ** _ROOT_WEIGHT
-    return align(blocks, wanted), [(len(block) + 1.5) ** _ROOT_WEIGHT * scale for block in blocks]
+    return align(blocks, wanted), block_weights([len(block) for block in blocks], len(wanted), annotation)
+
+
+def block_weights(sizes: Sequence[int], content_words: float, annotation: Mapping[str, Any]) -> list[float]:
+    """What an error weighs in blocks of so many words, on a page with so many of content."""
+    scale = _TRACK_WEIGHTS.get(annotation["track"], 1.0) / max(content_words, _LEAST_CONTENT) ** _ROOT_WEIGHT
+    return [(size + 1.5) ** _ROOT_WEIGHT * scale for size in sizes]
 
 
 def content(annotation: Mapping[str, Any]) -> str:

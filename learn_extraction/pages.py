@@ -1,18 +1,17 @@
 """Annotated pages: read, described, and split by domain."""
 
-import json
-import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tldextract import TLDExtract
 
-from learn_extraction.labels import labels
+from benchmarks.annotated_pages import PARTS, is_aside, load, number_of
+from learn_extraction.labels import block_weights, labels, words
+from learn_extraction.smaller import smaller
 from pipelines.extract.block_measures import Blocks
 from pipelines.extract.charset import decode_html
 from pipelines.extract.feature_rows import describe
@@ -26,12 +25,9 @@ from pipelines.sources.records import RawPage
 from schemas.document import Source
 from schemas.rejection import Rejected
 
-HELD_OUT = 3
-"""One domain in so many is kept aside."""
 FOLDS = 5
-_PLACEHOLDER = "fakehost"
-"""Some annotated pages have no address of their own."""
-_split_domain = TLDExtract(suffix_list_urls=())
+COPIES, SMALL_WEIGHT = 2, 0.5
+"""Small pages that are made of a page, and what an error in them all weighs against one in the page."""
 
 
 @dataclass
@@ -40,66 +36,74 @@ class Page:
 
     name: str
     url: str
-    annotation: dict[str, Any]
+    annotation: Mapping[str, Any]
     blocks: Blocks
     rows: Rows
     texts: list[str]
-    wanted: npt.NDArray[np.float32] = field(init=False)
+    wanted: npt.NDArray[np.float32]
     """Of each block: the share that is content."""
-    weights: npt.NDArray[np.float32] = field(init=False)
+    weights: npt.NDArray[np.float32]
     """What an error weighs."""
     first: Numbers = field(init=False)
     """First scores, by a forest that had not seen the page."""
-    draw: int = field(init=False)
-    """A number drawn for the page's domain."""
-
-    def __post_init__(self) -> None:
-        wanted, weights = labels(self.annotation, self.texts)
-        self.wanted, self.weights = np.array(wanted, np.float32), np.array(weights, np.float32)
-        domain = _split_domain(self.url).top_domain_under_public_suffix or self.url
-        self.draw = int(sha256((self.name if _PLACEHOLDER in self.url else domain).encode()).hexdigest()[:8], 16)
 
     @property
-    def held_out(self) -> bool:
-        return self.draw % HELD_OUT == 0
+    def aside(self) -> bool:
+        """Of the third of sites that is kept aside."""
+        return is_aside(self.name, self.url)
 
     @property
     def fold(self) -> int:
-        return self.draw // HELD_OUT % FOLDS
+        """The same for all pages of a site."""
+        return number_of(self.name, self.url) // PARTS % FOLDS
 
     @property
     def values(self) -> npt.NDArray[np.int32]:
         count = self.blocks.count
         return np.frombuffer(self.rows.values, np.int32)[: count * WIDTH].reshape(count, WIDTH)
 
-    def text(self, keep: npt.NDArray[np.bool_]) -> str:
-        return "\n".join(text for text, kept in zip(self.texts, keep, strict=True) if kept)
 
-
-def read_pages(folder: Path) -> Iterator[Page]:
-    """The pages of a folder with gold.json and pages.tar.xz that can be read, in order of names."""
+def read_pages(folders: Sequence[Path]) -> Iterator[Page]:
+    """The pages of folders with gold.json and pages.tar.xz that can be read, in order of names."""
     recipe = load_recipe("m3w")
-    annotations = json.loads((folder / "gold.json").read_text("utf-8"))
-    with tarfile.open(folder / "pages.tar.xz") as tar:
-        members = {Path(member.name).stem: tar.extractfile(member).read() for member in tar if member.isfile()}  # type: ignore[union-attr]
-    for name, annotation in sorted(annotations.items()):
-        url = annotation["url"]
-        page = decode_html(
-            RawPage(url=url, body=members[name], content_type="", headers={}, source=Source()), recipe.decode
-        )
-        if isinstance(page, Rejected):
-            continue
-        tree = parse_tree(page.html.encode("utf-8", "replace"), recipe.parse)
-        if isinstance(tree, Rejected):
-            continue
-        blocks = find_blocks(look(tree))
-        yield Page(name, url, annotation, blocks, describe(blocks, url), texts_of(blocks))
+    with TemporaryDirectory() as scratch:
+        pages = load(folders, Path(scratch))
+        for name, annotation in sorted(pages.annotations.items()):
+            url = annotation["url"]
+            body = (pages.folder / f"{name}.html").read_bytes()
+            page = decode_html(RawPage(url=url, body=body, content_type="", headers={}, source=Source()), recipe.decode)
+            if isinstance(page, Rejected):
+                continue
+            tree = parse_tree(page.utf8, recipe.parse)
+            if isinstance(tree, Rejected):
+                continue
+            blocks = find_blocks(look(tree))
+            texts = texts_of(blocks)
+            wanted, weights = (np.array(values, np.float32) for values in labels(annotation, texts))
+            yield Page(name, url, annotation, blocks, describe(blocks, url), texts, wanted, weights)
+
+
+def small_pages(pages: Iterable[Page]) -> Iterator[Page]:
+    """Of each page COPIES small ones, with the labels that their blocks had."""
+    for page in pages:
+        block_of = {node: block for block in range(page.blocks.count) for node in page.blocks.nodes_of(block)}
+        for number in range(COPIES if page.weights.all() else 0):
+            found = smaller(page.blocks, [share >= 0.5 for share in page.wanted], f"{page.name} {number}")
+            if found is None:
+                continue
+            tree, old = found
+            blocks = find_blocks(look(tree))
+            if not blocks.count:
+                continue
+            texts = texts_of(blocks)
+            wanted = page.wanted[[block_of[old[blocks.nodes_of(block)[0]]] for block in range(blocks.count)]]
+            sizes = [len(words(text)) for text in texts]
+            weights = block_weights(sizes, float(np.dot(wanted, sizes)), page.annotation)
+            rows = describe(blocks, page.url)
+            small = np.array(weights, np.float32) * SMALL_WEIGHT / COPIES
+            yield Page(page.name, page.url, page.annotation, blocks, rows, texts, wanted, small)
 
 
 def texts_of(blocks: Blocks) -> list[str]:
-    tree = blocks.shown.tree
-    found = []
-    for block in range(blocks.count):
-        nodes = blocks.texts[blocks.firsts[block] : blocks.firsts[block + 1]]
-        found.append(" ".join("".join(map(tree.text, nodes)).split()))
-    return found
+    text = blocks.shown.tree.text
+    return [" ".join("".join(map(text, blocks.nodes_of(block))).split()) for block in range(blocks.count)]

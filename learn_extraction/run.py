@@ -21,15 +21,15 @@ DATA = Path(__file__).parents[1] / "pipelines" / "extract" / "data"
 def main() -> None:
     if len(sys.argv) < 3 or sys.argv[1] not in ("measure", "ship"):
         sys.exit(__doc__)
-    pages = [page for folder in sys.argv[2:] for page in read_pages(Path(folder))]
+    pages = list(read_pages([Path(folder) for folder in sys.argv[2:]]))
     if sys.argv[1] == "ship":
         DATA.mkdir(exist_ok=True)
         for shape, name in zip(fit_both(pages), ("first_look.json", "second_look.json"), strict=True):
             write(shape, DATA / name)
         return
-    shapes = fit_both([page for page in pages if not page.held_out])
+    shapes = fit_both([page for page in pages if not page.aside])
     first, second = Forest(shapes[0], FEATURES), Forest(shapes[1], ALL)
-    aside = [page for page in pages if page.held_out]
+    aside = [page for page in pages if page.aside]
     print(" | ".join(COLUMNS))
     print(
         " | ".join(

@@ -1,2 +1,2 @@
 # What of the constants is a C number in the compiled module.
-cdef int MEASURES, WORDS, _WORLDS, _COPY_WORDS
+cdef int MEASURES, WORDS, _WORLDS, _COPY_WORDS, _COPY_SCORE

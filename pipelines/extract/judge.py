@@ -30,6 +30,7 @@ or `certain` says so."""
 _DOUBTFUL = 100  # what scores less is hardly ever kept: `certain` is not asked
 _LIKELY = 500  # what scores more always is
 _COPY_WORDS = 8  # a shorter text may stand twice
+_COPY_SCORE = 800  # and one that scores so much in both places
 _WORLDS = 32  # see `_cut`
 
 
@@ -172,6 +173,8 @@ def _drop_copies(blocks: Blocks, scores: Numbers, verdicts: bytearray) -> None:
             continue
         other = kept.setdefault(hashes[block], block)
         if other == block or parents[containers[other]] == parents[containers[block]]:
+            continue
+        if found[block] >= _COPY_SCORE and found[other] >= _COPY_SCORE:
             continue
         if found[block] > found[other]:
             out[other] = COPY
