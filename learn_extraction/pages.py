@@ -78,7 +78,7 @@ def read_pages(folders: Sequence[Path]) -> Iterator[Page]:
             if isinstance(tree, Rejected):
                 continue
             blocks = find_blocks(look(tree))
-            texts = texts_of(blocks)
+            texts = [blocks.text(block) for block in range(blocks.count)]
             wanted, weights = (np.array(values, np.float32) for values in labels(annotation, texts))
             yield Page(name, url, annotation, blocks, describe(blocks, url), texts, wanted, weights)
 
@@ -95,15 +95,10 @@ def small_pages(pages: Iterable[Page]) -> Iterator[Page]:
             blocks = find_blocks(look(tree))
             if not blocks.count:
                 continue
-            texts = texts_of(blocks)
+            texts = [blocks.text(block) for block in range(blocks.count)]
             wanted = page.wanted[[block_of[old[blocks.nodes_of(block)[0]]] for block in range(blocks.count)]]
             sizes = [len(words(text)) for text in texts]
             weights = block_weights(sizes, float(np.dot(wanted, sizes)), page.annotation)
             rows = describe(blocks, page.url)
             small = np.array(weights, np.float32) * SMALL_WEIGHT / COPIES
             yield Page(page.name, page.url, page.annotation, blocks, rows, texts, wanted, small)
-
-
-def texts_of(blocks: Blocks) -> list[str]:
-    text = blocks.shown.tree.text
-    return [" ".join("".join(map(text, blocks.nodes_of(block))).split()) for block in range(blocks.count)]

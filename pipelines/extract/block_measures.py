@@ -2,7 +2,9 @@
 
 from array import array
 
+from pipelines.extract.kinds import SHOWN
 from pipelines.extract.page_tree import Numbers
+from pipelines.extract.tags import TEXT
 from pipelines.extract.tree import Shown
 from pipelines.extract.vocabulary import TEXTS
 
@@ -73,8 +75,14 @@ class Blocks:
         self.title_words = self.articles = self.forms = self.h1s = 0
 
     def nodes_of(self, block: int) -> Numbers:
-        """The texts that are a block."""
+        """The texts that are a block, white space between them left out."""
         return self.texts[self.firsts[block] : self.firsts[block + 1]]
+
+    def text(self, block: int) -> str:
+        """The words of a block, in one line."""
+        nodes, tree = self.nodes_of(block), self.shown.tree
+        shown = (node for node in range(nodes[0], nodes[-1] + 1) if tree.tags[node] == TEXT)
+        return " ".join("".join(tree.text(node) for node in shown if self.shown.states[node] == SHOWN).split())
 
 
 class Surroundings:

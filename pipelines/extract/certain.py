@@ -32,22 +32,31 @@ _WORDS = {
     "advert": "advert adverts advertisement advertising ad ads adsense adslot adunit dfp",
 }
 _REASON_OF = {word: reason for reason, words in _WORDS.items() for word in words.split()}
-# A class that begins so tells a state of the page, not what the part is: "has-cookies", "no-ads".
-_STATE = re.compile(r"(?:has|no|with|without|is|js|hide|show|open|enable|disable)[-_]")
+# A class that begins so tells a state of the page or the subject of a part: "no-ads", "category-cookies".
+_STATE = re.compile(
+    r"(?:has|no|with|without|is|js|hide|show|open|enable|disable|category|cat|tag|term|topic|product_cat|product_tag)[-_]"
+)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
 # The id of a heading is a slug of its words, and so is a long one.
 _NOT_NAMED = frozenset({tags.HTML, tags.BODY, tags.MAIN, tags.ARTICLE, *range(tags.H1, tags.H6 + 1)})
-_LONGEST_CLASS, _LONGEST_ID = 500, 40
+_LONGEST_CLASS, _LONGEST_ID, _MOST_ID_WORDS = 500, 40, 3
+_LIKELY = 500
 _SIGN_BYTES = 12
+
+
+_Sums = tuple[tuple[int, ...], ...]  # words before each block: all of them, and those that look like content
 
 
 def certain(blocks: Blocks, scores: Numbers, least: int) -> dict[int, str]:
     """Of the blocks that scored at least so much, those that are certainly not content, each with the reason.
 
-    A part with more than half of the page's words is believed to be content, whatever it is called.
+    A part with more than half of the page's words, or (if not called comments) of those that look like content, is
+    believed to be content, whatever it is called.
     """
-    before = (0, *accumulate(blocks.measures[WORDS : blocks.count * MEASURES : MEASURES]))
+    words = blocks.measures[WORDS : blocks.count * MEASURES : MEASURES]
+    likely = (count * (score >= _LIKELY) for count, score in zip(words, scores, strict=False))
+    before = (0, *accumulate(words)), (0, *accumulate(likely))
     known: dict[int, str] = {-1: "", 0: ""}
     found: dict[int, str] = {}
     for block in range(blocks.count):
@@ -56,7 +65,7 @@ def certain(blocks: Blocks, scores: Numbers, least: int) -> dict[int, str]:
     return found
 
 
-def _reason(blocks: Blocks, node: int, before: tuple[int, ...], known: dict[int, str]) -> str:
+def _reason(blocks: Blocks, node: int, before: _Sums, known: dict[int, str]) -> str:
     """The reason against a node or the nearest element around it that has one."""
     tree = blocks.shown.tree
     above: list[int] = []
@@ -71,7 +80,7 @@ def _reason(blocks: Blocks, node: int, before: tuple[int, ...], known: dict[int,
     return reason
 
 
-def _own_reason(blocks: Blocks, node: int, before: tuple[int, ...]) -> str:
+def _own_reason(blocks: Blocks, node: int, before: _Sums) -> str:
     tree = blocks.shown.tree
     tag = tree.tags[node]
     if tag in _NOT_NAMED:
@@ -82,14 +91,22 @@ def _own_reason(blocks: Blocks, node: int, before: tuple[int, ...]) -> str:
         _TAGS.get(tag)
         or (role and _ROLES.get(role.strip().lower()))
         or _reason_of_name(value_of(tree, node, b"class")[:_LONGEST_CLASS])
-        or (_reason_of_name(identity) if len(identity) <= _LONGEST_ID else "")
+        or (_reason_of_name(identity) if _is_name(identity) else "")
     )
     if not reason:
         return ""
     end, last = tree.ends[node], blocks.next_blocks[node]
     while last < blocks.count and blocks.containers[last] < end:
         last += 1
-    return "" if 2 * (before[last] - before[blocks.next_blocks[node]]) > before[-1] else reason
+    first = blocks.next_blocks[node]
+    if reason == "comments":  # may well look like content, and be longer
+        before = before[:1]
+    return "" if any(2 * (sums[last] - sums[first]) > sums[-1] for sums in before) else reason
+
+
+def _is_name(identity: str) -> bool:
+    """Whether an id names a part; a longer one is the slug of a heading."""
+    return len(identity) <= _LONGEST_ID and len(_SEPARATORS.split(identity.lower())) <= _MOST_ID_WORDS
 
 
 @lru_cache(maxsize=50_000)

@@ -60,7 +60,9 @@ def _parts(page: ParsedPage, choice: Choice, why: Why, config: ExtractConfig) ->
             node = tree.ends[node]
             continue
         if tag == TEXT:
-            if states[node] == SHOWN:
+            if states[node] == SHOWN and tree.text(node).isspace():
+                texts += [node] if texts else []
+            elif states[node] == SHOWN:
                 place = _block(tree, node), choice.keep[node]
                 if texts and place != last:
                     yield from _text(tree, texts, choice, why)

@@ -19,6 +19,7 @@ from pipelines.extract.certain import certain, drop_permalinks
 from pipelines.extract.feature_rows import describe
 from pipelines.extract.features import FEATURES, SECOND, WIDTH
 from pipelines.extract.forest import Forest, load
+from pipelines.extract.kinds import SHOWN
 from pipelines.extract.page_tree import Numbers
 from pipelines.extract.second_look import look_again
 from pipelines.extract.text_blocks import find_blocks
@@ -145,16 +146,18 @@ def _drop_below(cut: int, scores: Numbers, verdicts: bytearray) -> None:
 
 
 def _mark(blocks: Blocks, verdicts: bytearray, keep: bytearray) -> None:
+    """Mark the texts of kept blocks, with the white space between them, which is in no block's list."""
     texts: cython.int[:] = blocks.texts
     firsts: cython.int[:] = blocks.firsts
+    states: cython.uchar[:] = blocks.shown.states
     given: cython.uchar[:] = verdicts
     out: cython.uchar[:] = keep
     block: cython.int
-    at: cython.int
+    node: cython.int
     for block in range(len(verdicts)):
         if given[block] == KEPT:
-            for at in range(firsts[block], firsts[block + 1]):
-                out[texts[at]] = 1
+            for node in range(texts[firsts[block]], texts[firsts[block + 1] - 1] + 1):
+                out[node] = states[node] == SHOWN
 
 
 def _drop_copies(blocks: Blocks, scores: Numbers, verdicts: bytearray) -> None:
