@@ -13,7 +13,7 @@ DEMO := build/demo
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-full test-dataflow test-peers lint docs learn bench clean distclean
+.PHONY: help demo test test-full test-dataflow test-peers fuzz lint docs learn bench clean distclean
 
 help: ## What can be made (this)
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -53,6 +53,11 @@ test-dataflow: $(VENV)/.stamp-dataflow ## The jobs that Dataflow would get, made
 # open_flamingo pins torch 2.0.1, and open_clip's training reader an old webdataset: an environment of their own, some GB.
 test-peers: $(VENV)-peers/.stamp ## Others' models and readers beside ours: open_flamingo, flamingo-pytorch, open_clip
 	$(VENV)-peers/bin/python -m pytest -rs tests/peers tests/e2e/test_open_clip.py
+
+# Some thousands of the same kind are in `test`. make fuzz INPUTS=10000 SEED=7: fewer, and others.
+INPUTS ?= 100000
+fuzz: $(VENV)/.stamp-dev $(VENV)/.stamp-compiled ## Extraction of 100,000 broken pages, some minutes; what breaks it is kept in build/fuzz
+	$(BIN)/python tests/fuzz_extract.py --inputs $(INPUTS) --seed $(SEED)
 
 lint: $(VENV)/.stamp-dev ## Lint, format and types only
 	$(BIN)/ruff check .
