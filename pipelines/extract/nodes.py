@@ -17,7 +17,6 @@ INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\ufeff\ufffe\u
 def nodes_of(tree: PageTree, tag: cython.int) -> list[int]:
     """The elements with a tag, in document order."""
     known: cython.short[:] = tree.tags
-    node: cython.int
     return [node for node in range(len(tree)) if known[node] == tag]
 
 
