@@ -13,7 +13,7 @@ DEMO := build/demo
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-full test-dataflow test-peers lint docs learn bench clean distclean
+.PHONY: help demo test test-full test-dataflow test-peers test-trees fuzz lint docs learn bench clean distclean
 
 help: ## What can be made (this)
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -53,6 +53,18 @@ test-dataflow: $(VENV)/.stamp-dataflow ## The jobs that Dataflow would get, made
 # open_flamingo pins torch 2.0.1, and open_clip's training reader an old webdataset: an environment of their own, some GB.
 test-peers: $(VENV)-peers/.stamp ## Others' models and readers beside ours: open_flamingo, flamingo-pytorch, open_clip
 	$(VENV)-peers/bin/python -m pytest -rs tests/peers tests/e2e/test_open_clip.py
+
+# The last release of html5lib that can be built today and has the tests in it.
+TREES := build/html5lib-0.9999999
+test-trees: $(VENV)/.stamp-dev $(VENV)/.stamp-compiled ## The HTML reader beside the 1,342 trees of the standard's tests, which come with html5lib
+	@test -d $(TREES) || { $(BIN)/python -m pip download --quiet --no-deps --no-binary :all: --dest build html5lib==0.9999999 \
+		&& tar -xzf $(TREES).tar.gz -C build; }
+	HTML5LIB_TREES=$(TREES)/html5lib/tests/testdata/tree-construction $(BIN)/python -m pytest -s tests/test_extract_trees.py
+
+# Some thousands of the same kind are in `test`. make fuzz INPUTS=10000 SEED=7: fewer, and others.
+INPUTS ?= 100000
+fuzz: $(VENV)/.stamp-dev $(VENV)/.stamp-compiled ## Extraction of 100,000 broken pages, some minutes; what breaks it is kept in build/fuzz
+	$(BIN)/python tests/fuzz_extract.py --inputs $(INPUTS) --seed $(SEED)
 
 lint: $(VENV)/.stamp-dev ## Lint, format and types only
 	$(BIN)/ruff check .

@@ -45,6 +45,8 @@ BASE = "https://h.example/dir/page.html?q=1#top"
         ("http://", ""),
         ("http://[::1/a.png", ""),
         ("http://a b/c.png", ""),
+        ("http://a\x05b/c.png", ""),
+        ("http://u\x7f@a/c.png", ""),
     ],
 )
 def test_addresses_are_joined_as_a_browser_does(raw: str, expected: str) -> None:
@@ -57,6 +59,13 @@ def test_an_address_is_http_or_nothing_and_stays_what_it_is(raw: str) -> None:
     assert address == "" or address.startswith(("https://", "http://"))
     assert resolve_url(BASE, address) == address
     assert address.isascii()
+
+
+@given(st.text(alphabet="/ab.?;#%:@ \\-~\u00e9\t'\"[]{}|", max_size=12))
+def test_addresses_from_the_root_of_a_site_need_no_joining(raw: str) -> None:
+    """They take a shorter way, but not with a host in capitals."""
+    joined = resolve_url(BASE.replace("h.example", "H.example"), f"/{raw}")
+    assert resolve_url(BASE, f"/{raw}") == joined.replace("H.example", "h.example")
 
 
 def test_srcset_with_commas_in_addresses() -> None:

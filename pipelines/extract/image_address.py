@@ -38,6 +38,7 @@ _NOTHING = re.compile(r"[\x00-\x20]*(?:\?[\x00-\x20]*\Z|#|\Z)")
 _LONGEST_ADDRESS = 2000
 _EDGE = "".join(map(chr, range(0x21)))  # C0 controls and space: what the URL standard strips from both ends
 _SITE = re.compile(r"(https?:)//[a-z0-9][a-z0-9.-]*(?::\d{1,5})?(?=[/?#]|\Z)")
+_BLANK_OR_CONTROL = re.compile(r"[\x00-\x20\x7f]")
 # An address that joining leaves as it is.
 _PLAIN = re.compile(r"https?://[a-z0-9][a-z0-9.-]*(?::\d{1,5})?/[\w%/:=&?~+!$,;'@()*.-]*\Z", re.ASCII)
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
@@ -239,7 +240,9 @@ def resolve_url(base_url: str, raw: str) -> str:
     try:
         parts = urlsplit(urljoin(base_url, address))
         host = parts.hostname
-        if parts.scheme not in ("http", "https") or not host or any(c in host for c in ' <>"|^`{}%'):
+        if parts.scheme not in ("http", "https") or not host or any(c in host for c in '<>"|^`{}%'):
+            return ""
+        if _BLANK_OR_CONTROL.search(parts.netloc):
             return ""
         netloc = parts.netloc
         if not netloc.isascii():

@@ -1,8 +1,9 @@
 """Small questions to a page's tree."""
 
 import re
-from array import array
 from collections.abc import Callable, Iterator
+
+import cython
 
 from pipelines.extract.hiding import hides_itself
 from pipelines.extract.kinds import BLOCK, KINDS, UNSHOWN
@@ -13,15 +14,10 @@ from pipelines.extract.tags import BR, NOSCRIPT, TEXT
 INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\ufeff\ufffe\uffff]")
 
 
-def nodes_of(tree: PageTree, tag: int) -> Iterator[int]:
+def nodes_of(tree: PageTree, tag: cython.int) -> list[int]:
     """The elements with a tag, in document order."""
-    known = tree.tags.tobytes()
-    wanted = array("h", [tag]).tobytes()
-    at = known.find(wanted)
-    while at >= 0:
-        if at % 2 == 0:
-            yield at // 2
-        at = known.find(wanted, at + 2 - at % 2)
+    known: cython.short[:] = tree.tags
+    return [node for node in range(len(tree)) if known[node] == tag]
 
 
 def children(tree: PageTree, node: int) -> Iterator[int]:
@@ -38,7 +34,7 @@ def line_of(tree: PageTree, root: int, without: Callable[[PageTree, int], bool] 
     node, end = root + 1, tree.ends[root]
     block_ends: list[int] = []
     while node < end:
-        while block_ends and block_ends[-1] <= node:
+        while block_ends and block_ends[len(block_ends) - 1] <= node:
             block_ends.pop()
             parts.append(" ")
         tag = tree.tags[node]
