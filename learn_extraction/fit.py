@@ -56,11 +56,12 @@ def fit_both(pages: Sequence[Page]) -> tuple[dict[str, Any], dict[str, Any]]:
         for page in pages:
             if page.fold == fold:
                 page.first = forest.score(page.rows.values, WIDTH, page.blocks.count)
+    shape = _fit(pages, seen, FEATURES)
     for page in pages:
         look_again(page.rows, page.first)
         page.trust = max(_LEAST_TRUST, word_f1(page, page.first))
     again = [np.array(page.first[: page.blocks.count]) >= LEAST for page in pages]
-    return _fit(pages, seen, FEATURES), _fit(pages, again, ALL)
+    return shape, _fit(pages, again, ALL)
 
 
 def scores(page: Page, first: Forest, second: Forest) -> Numbers:
