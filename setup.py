@@ -10,7 +10,8 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 _NAMES = """html_scan html_stack html_starts html_reader controls attribute_scan hiding tree text_writer layout
-    image_place nodes markup_words text_blocks surroundings feature_rows second_look forest judge"""
+    image_place nodes markup_words text_blocks surroundings row_writer place_rows
+    block_words feature_rows second_look forest judge"""
 COMPILED = tuple(f"pipelines/extract/{name}" for name in _NAMES.split())
 """Modules in Cython's pure Python mode, without ".py"."""
 BUILT = Path("build/cython")

@@ -10,6 +10,7 @@ import lightgbm
 import numpy as np
 import numpy.typing as npt
 
+from learn_extraction.measure import word_f1
 from learn_extraction.pages import FOLDS, Page
 from pipelines.extract.features import CERTAIN, DEPTH, FEATURES, LEAST, SECOND, WIDTH
 from pipelines.extract.forest import Forest
@@ -37,13 +38,17 @@ SETTINGS: Mapping[str, Any] = {
 }
 ALL = (*FEATURES, *SECOND)
 _LEAF_UNIT = 4096  # of the logarithm of the odds
+_LEAST_TRUST = 0.1
 
 
 def fit_both(pages: Sequence[Page]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The shapes of the forests for the first look and the second.
 
     The second learns from first scores of pages that the first had not seen: each fold's by a forest of the others.
+    Where those scores and a page's annotation disagree, the annotation is often to blame, and weighs less.
     """
+    for page in pages:
+        page.trust = 1.0
     seen = [np.ones(page.blocks.count, bool) for page in pages]
     for fold in range(FOLDS):
         others = [number for number, page in enumerate(pages) if page.fold != fold]
@@ -54,6 +59,7 @@ def fit_both(pages: Sequence[Page]) -> tuple[dict[str, Any], dict[str, Any]]:
     shape = _fit(pages, seen, FEATURES)
     for page in pages:
         look_again(page.rows, page.first)
+        page.trust = max(_LEAST_TRUST, word_f1(page, page.first))
     again = [np.array(page.first[: page.blocks.count]) >= LEAST for page in pages]
     return shape, _fit(pages, again, ALL)
 
@@ -74,7 +80,7 @@ def _fit(pages: Sequence[Page], used: Sequence[npt.NDArray[np.bool_]], columns: 
     pairs = [(page, mask & (page.weights > 0)) for page, mask in zip(pages, used, strict=True)]
     rows = np.concatenate([page.values[mask, : len(columns)] for page, mask in pairs])
     wanted = np.concatenate([page.wanted[mask] for page, mask in pairs])
-    weights = np.concatenate([page.weights[mask] for page, mask in pairs])
+    weights = np.concatenate([page.weights[mask] * page.trust for page, mask in pairs])
     data = lightgbm.Dataset(rows, wanted, weight=weights, params=dict(SETTINGS))
     return as_integers(lightgbm.train(dict(SETTINGS), data, ROUNDS).dump_model(), columns)
 

@@ -18,6 +18,12 @@ def kept_text(page: Page, scores: Numbers) -> str:
     return "\n".join(text for text, verdict in zip(page.texts, verdicts, strict=True) if verdict == KEPT)
 
 
+def word_f1(page: Page, scores: Numbers) -> float:
+    """Of what the scores keep; 1 where no text is annotated that it could be compared with."""
+    wanted = Counter(words(content(page.annotation))) if page.annotation["track"] != "snippets" else Counter()
+    return _f1(*_agreement(Counter(words(kept_text(page, scores))), wanted)) if wanted else 1.0
+
+
 def table_row(pages: Iterable[Page], text_of: Callable[[Page], str]) -> list[float]:
     """The values of COLUMNS: F1 of words (the mean over pages), of 4-grams, of snippets."""
     bags: dict[str, list[float]] = defaultdict(list)

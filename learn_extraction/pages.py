@@ -44,6 +44,8 @@ class Page:
     """Of each block: the share that is content."""
     weights: npt.NDArray[np.float32]
     """What an error weighs."""
+    trust: float = 1.0
+    """What the whole annotation weighs."""
     first: Numbers = field(init=False)
     """First scores, by a forest that had not seen the page."""
 

@@ -231,10 +231,11 @@ def test_the_cut(counts: list[int], scores: list[int], cut: int) -> None:
     assert best_cut(words_of(counts), array("i", [*scores, 0])) == cut
 
 
-def test_a_text_is_kept_once_but_for_siblings() -> None:
+def test_a_text_is_kept_once_but_for_siblings_and_where_it_is_surely_content() -> None:
     twice = f"<div><p>{SENTENCE}</p></div><section><p>{SENTENCE}</p></section>"
     blocks = blocks_of(twice)
     assert list(decide(blocks, array("i", [700, 900, 0])).verdicts) == [COPY, KEPT]
+    assert list(decide(blocks, array("i", [800, 900, 0])).verdicts) == [KEPT, KEPT]
     siblings = blocks_of(f"<p>{SENTENCE}</p><p>{SENTENCE}</p>")
     assert list(decide(siblings, array("i", [700, 900, 0])).verdicts) == [KEPT, KEPT]
 

@@ -15,7 +15,7 @@ from pipelines.extract.vocabulary import TEXTS
 
 CERTAIN = 1000
 """Scores are 0..CERTAIN."""
-LEAST = 20
+LEAST = 100
 """A row that scored less the first time is not looked at again."""
 DEPTH = 4
 """Questions that every tree asks; one that needs fewer repeats itself."""
