@@ -100,7 +100,8 @@ def small_pages(pages: Iterable[Page]) -> Iterator[Page]:
             texts = [blocks.text(block) for block in range(blocks.count)]
             wanted = page.wanted[[block_of[old[blocks.nodes_of(block)[0]]] for block in range(blocks.count)]]
             sizes = [len(words(text)) for text in texts]
-            weights = block_weights(sizes, float(np.dot(wanted, sizes)), page.annotation)
+            weights = np.array(block_weights(sizes, float(np.dot(wanted, sizes)), page.annotation), np.float32)
+            rest = "\n".join(text for text, share in zip(texts, wanted, strict=True) if share >= 0.5)
+            annotation = {**page.annotation, "text": rest}
             rows = describe(blocks, page.url)
-            small = np.array(weights, np.float32) * SMALL_WEIGHT / COPIES
-            yield Page(page.name, page.url, page.annotation, blocks, rows, texts, wanted, small)
+            yield Page(page.name, page.url, annotation, blocks, rows, texts, wanted, weights * (SMALL_WEIGHT / COPIES))

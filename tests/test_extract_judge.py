@@ -22,7 +22,7 @@ from pipelines.extract.parse import ParsedPage
 from pipelines.extract.second_look import look_again
 from pipelines.extract.surroundings import survey
 from pipelines.extract.text_blocks import find_blocks
-from pipelines.extract.tree import look
+from pipelines.extract.tree import look_at_all
 from pipelines.extract.vocabulary import KINDS, NAMES, TEXTS, hash_table, word_hash
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +47,7 @@ pickle.dump([tests.everything(html) for html in pickle.load(sys.stdin.buffer)], 
 def blocks_of(html: str) -> Blocks:
     page = parsed(html)
     assert isinstance(page, ParsedPage), page
-    return find_blocks(look(page.tree))
+    return find_blocks(look_at_all(page.tree))
 
 
 def texts(blocks: Blocks) -> list[str]:
@@ -61,7 +61,7 @@ def texts(blocks: Blocks) -> list[str]:
 def judged(html: str, url: str = URL) -> Judgement:
     page = parsed(html)
     assert isinstance(page, ParsedPage), page
-    return judge.judge(look(page.tree), url)
+    return judge.judge(look_at_all(page.tree), url)
 
 
 def kept(html: str, url: str = URL) -> list[str]:
@@ -278,7 +278,7 @@ def test_keep_marks_the_texts_of_kept_blocks() -> None:
 def test_odd_pages_are_judged(html: str) -> None:
     page = parsed(html)
     if isinstance(page, ParsedPage):
-        judge.judge(look(page.tree), "not an address")
+        judge.judge(look_at_all(page.tree), "not an address")
 
 
 def everything(html: str) -> object:
@@ -286,7 +286,7 @@ def everything(html: str) -> object:
     page = parsed(html)
     if not isinstance(page, ParsedPage):
         return None
-    blocks = find_blocks(look(page.tree))
+    blocks = find_blocks(look_at_all(page.tree))
     rows = describe(blocks, URL)
     first = forests()[0].score(rows.values, WIDTH, blocks.count)
     look_again(rows, first)
