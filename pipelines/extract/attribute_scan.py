@@ -5,7 +5,7 @@ Compiled, these are loops over memory; as plain Python the same answers come fro
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import cython
 
@@ -14,10 +14,6 @@ from pipelines.extract.tags import TEXT
 
 if cython.compiled:
     from cython.cimports.pipelines.extract.html_scan import find_byte
-if TYPE_CHECKING:
-    from pipelines.extract.page_tree import PageTree
-else:
-    PageTree = object
 
 _ATTRIBUTE = re.compile(
     rb"""[\t\n\f\r /]*+([^\t\n\f\r />][^\t\n\f\r />=]*+)
@@ -59,7 +55,19 @@ def _value(data: cython.p_const_uchar, start: cython.int, stop: cython.int) -> s
     return value.replace("\0", "\ufffd") if "\0" in value else value
 
 
-def value_of(tree: PageTree, node: int, name: bytes) -> str:
+class Tree(Protocol):
+    """What `value_of` asks of a PageTree, whose module imports this one."""
+
+    source: bytes
+    tags: Any
+    starts: Any
+    stops: Any
+    _merged: dict[int, list[tuple[int, int]]]
+
+    def attributes(self, node: int) -> dict[str, str]: ...
+
+
+def value_of(tree: Tree, node: int, name: bytes) -> str:
     """The value of one attribute, without a look at the others; "" if it is not there."""
     if not cython.compiled or (tree._merged and node in tree._merged) or tree.tags[node] == TEXT:
         return tree.attributes(node).get(name.decode(), "")
