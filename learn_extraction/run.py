@@ -11,7 +11,7 @@ from pathlib import Path
 
 from learn_extraction.fit import ALL, fit_both, scores, write
 from learn_extraction.measure import COLUMNS, kept_text, table_row
-from learn_extraction.pages import read_pages
+from learn_extraction.pages import read_pages, small_pages
 from pipelines.extract.features import FEATURES
 from pipelines.extract.forest import Forest
 
@@ -24,10 +24,13 @@ def main() -> None:
     pages = list(read_pages([Path(folder) for folder in sys.argv[2:]]))
     if sys.argv[1] == "ship":
         DATA.mkdir(exist_ok=True)
-        for shape, name in zip(fit_both(pages), ("first_look.json", "second_look.json"), strict=True):
+        for shape, name in zip(
+            fit_both([*pages, *small_pages(pages)]), ("first_look.json", "second_look.json"), strict=True
+        ):
             write(shape, DATA / name)
         return
-    shapes = fit_both([page for page in pages if not page.aside])
+    seen = [page for page in pages if not page.aside]
+    shapes = fit_both([*seen, *small_pages(seen)])
     first, second = Forest(shapes[0], FEATURES), Forest(shapes[1], ALL)
     aside = [page for page in pages if page.aside]
     print(" | ".join(COLUMNS))

@@ -5,6 +5,7 @@ from functools import lru_cache
 from itertools import islice
 
 from pipelines.extract.attribute_scan import value_of
+from pipelines.extract.certain import is_permalink
 from pipelines.extract.nodes import children, line_of
 from pipelines.extract.page_tree import PageTree
 from pipelines.extract.tags import FIGCAPTION, FIGURE, TEXT
@@ -64,8 +65,13 @@ class Captions:
 
     def _text(self, caption: int) -> str:
         if caption >= 0 and caption not in self._texts:
-            self._texts[caption] = line_of(self._tree, caption, without=_is_credit)
+            self._texts[caption] = line_of(self._tree, caption, without=_is_no_part)
         return self._texts.get(caption, "")
+
+
+def _is_no_part(tree: PageTree, node: int) -> bool:
+    """Whether an element in a caption is none of its words: a credit, or a sign that links to the place itself."""
+    return is_permalink(tree, node) or _is_credit(tree, node)
 
 
 def _is_credit(tree: PageTree, node: int) -> bool:

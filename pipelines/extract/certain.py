@@ -122,8 +122,16 @@ def _reason_of_name(name: str) -> str:
 def drop_permalinks(tree: PageTree, keep: bytearray) -> None:
     """Signs such as "¶" that link to the place where they stand."""
     for node in nodes_of(tree, tags.A):
-        text = node + 1
-        if tree.ends[node] == text + 1 and keep[text] and tree.stops[text] - tree.starts[text] <= _SIGN_BYTES:
-            sign = tree.text(text).strip()
-            if len(sign) == 1 and not sign.isalnum() and "#" in value_of(tree, node, b"href"):
-                keep[text] = 0
+        if tree.ends[node] == node + 2 and keep[node + 1] and is_permalink(tree, node):
+            keep[node + 1] = 0
+
+
+def is_permalink(tree: PageTree, node: int) -> bool:
+    """Whether an element is a link with nothing in it but such a sign."""
+    text = node + 1
+    if tree.tags[node] != tags.A or tree.ends[node] != text + 1 or tree.tags[text] != tags.TEXT:
+        return False
+    if tree.stops[text] - tree.starts[text] > _SIGN_BYTES:
+        return False
+    sign = tree.text(text).strip()
+    return len(sign) == 1 and not sign.isalnum() and "#" in value_of(tree, node, b"href")

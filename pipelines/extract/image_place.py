@@ -54,6 +54,8 @@ _NETWORKS = frozenset(
     {"facebook", "twitter", "x", "linkedin", "instagram", "pinterest", "whatsapp", "youtube", "reddit", "telegram",
      "rss", "email", "mail", "print", "tumblr", "weibo", "wechat", "tiktok", "bluesky", "mastodon", "threads"}
 )  # fmt: skip
+# A file of such a name is the sign beside an admonition (DocBook).
+_ADMONITIONS = frozenset({"note", "tip", "warning", "caution", "important"})
 _SPLIT = re.compile(r"[^a-z0-9]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -223,6 +225,8 @@ def file_reason(address: str) -> str:
         return "advert"
     if stem in _NETWORKS:
         return "button"
+    if stem in _ADMONITIONS:
+        return "icon"
     if "1x1" in query and "1x1" in _SPLIT.split(query):
         return "tracker"
     return _reason_in(_FILE_WORDS, name)

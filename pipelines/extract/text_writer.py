@@ -96,6 +96,7 @@ class TextWriter:
         if self.one_line:
             self.space = True
         else:
+            self.cells = 0  # empty ones at the end of a row
             self.pending = max(self.pending, min(newlines, 1 if self.items else 2))
 
     @cython.ccall

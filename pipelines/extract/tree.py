@@ -130,11 +130,14 @@ def _look(tree: PageTree, read_all: bool) -> Shown:
             continue
         if kinds[tag] & UNSHOWN:
             visible = False
-            if tag == BUTTON:  # over a folded section it is the heading; one that holds paragraphs was never closed
+            # Over a folded section it is the heading, often a question; one that holds paragraphs was never closed.
+            if tag == BUTTON:
                 while next_paragraph < size and (next_paragraph <= node or tags[next_paragraph] != P):
                     next_paragraph += 1
-                visible = next_paragraph < ends[node] or (
-                    H1 <= tags[above] <= H6 or tags[above] == DT or tags[above] == SUMMARY
+                visible = (
+                    next_paragraph < ends[node]
+                    or (H1 <= tags[above] <= H6 or tags[above] == DT or tags[above] == SUMMARY)
+                    or _asks(tree, node)
                 )
         elif tag == OTHER and _is_unshown_other(source, starts[node]):
             visible = False
@@ -167,6 +170,14 @@ def _sum_up(found: Shown) -> None:
         if chars[node]:
             chars[parents[node]] += chars[node]
             links[parents[node]] += links[node]
+
+
+def _asks(tree: PageTree, button: int) -> bool:
+    """Whether the text of a button is a question, in any script."""
+    node = tree.ends[button] - 1
+    while node > button and (tree.tags[node] != TEXT or not tree.text(node).strip()):
+        node -= 1
+    return node > button and tree.text(node).rstrip().endswith(("?", "\uff1f", "\u061f"))
 
 
 @cython.cfunc
