@@ -8,6 +8,7 @@ import argparse
 import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from learn.report import write_report
 from schemas.strict import from_plain, to_plain
 
 HERE = Path(__file__).parent
+SETTINGS = tomllib.loads((HERE / "train.toml").read_text())
 SHARES = {"pairs": 0.2, "pages": 0.25}
 """Of each set, how many are candidates for being held out."""
 BLIND = ("data.pairs.samples.max_images=0", "data.pages.samples.max_images=0")
@@ -40,6 +42,10 @@ CROPS = 3
 """Of each held-out page."""
 SHOTS, ASKED = (0, 4), 96
 """Examples before a picture; pictures that are asked about with them, at most."""
+
+
+class StoppedError(Exception):
+    """A training was stopped from outside: it has saved what it had."""
 
 
 def main() -> int:
@@ -57,7 +63,7 @@ def main() -> int:
             name: train(folder / "runs" / f"{name}-{given.seed}", folder, given.seed, given.steps, changes)
             for name, changes in (("flamingo", ()), ("blind", BLIND))
         }
-    except (AssetError, subprocess.CalledProcessError) as error:
+    except (AssetError, StoppedError, subprocess.CalledProcessError) as error:
         print(f"learn: {error}", file=sys.stderr)
         return 2
     say("Measuring on what was held out")
@@ -107,6 +113,8 @@ def train(output: Path, folder: Path, seed: int, steps: int, changes: Iterable[s
     say(f"flamingo train learn/train.toml --output {output}" + (" (no pictures)" if changes else ""))
     command = ["flamingo", "train", str(HERE / "train.toml"), "--output", str(output), "--resume"]
     run([*command, *(word for change in sets for word in ("--set", change))])
+    if (output / "latest").resolve().name != f"step-{steps or SETTINGS['run']['steps']:08d}":
+        raise StoppedError(f"{output}: training was stopped before its last step; start again to go on")
     (output / "done").touch()
     return output
 
