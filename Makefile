@@ -13,7 +13,7 @@ DEMO := build/demo
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-full test-dataflow test-peers test-trees fuzz lint docs learn bench clean distclean
+.PHONY: help demo test test-full test-dataflow test-spark test-peers test-trees fuzz spark-jar spark-demo lint docs learn bench clean distclean
 
 help: ## What can be made (this)
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -43,12 +43,21 @@ demo: $(VENV)/.stamp-compiled ## Build three small data sets from demo/: pages, 
 test: lint $(VENV)/.stamp-compiled ## Lint, format, types, and all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow"
 
-test-full: lint $(VENV)/.stamp-compiled test-dataflow test-peers ## The same with the slow tests
+test-full: lint $(VENV)/.stamp-compiled $(VENV)-spark/.stamp build/spark/job-server.jar test-dataflow test-peers ## The same with the slow tests
 	$(BIN)/python -m pytest
 
 # Not a part of `test`: what Dataflow needs is 340 MB, and makes every later start of a process slower.
 test-dataflow: $(VENV)/.stamp-dataflow ## The jobs that Dataflow would get, made without an account and run here
 	$(BIN)/python -m pytest tests/e2e/test_dataflow.py
+
+# Needs Java 11 or 17, and Maven; pyspark (a whole Spark, 350 MB) comes from PyPI into .venv-spark.
+test-spark: $(VENV)/.stamp-test $(VENV)/.stamp-compiled $(VENV)-spark/.stamp build/spark/job-server.jar ## The demo on a real Spark cluster, which it starts and stops
+	$(BIN)/python -m pytest tests/test_spark.py tests/e2e/test_spark_cluster.py
+
+spark-demo: $(VENV)/.stamp-compiled $(VENV)-spark/.stamp build/spark/job-server.jar ## Start a Spark cluster, build the demo on it, compare with one machine, stop it
+	$(BIN)/python -m engines.spark.demo
+
+spark-jar: build/spark/job-server.jar ## Beam's job server for Spark, from what Maven has: for places where Beam cannot fetch its own
 
 # open_flamingo pins torch 2.0.1, and open_clip's training reader an old webdataset: an environment of their own, some GB.
 test-peers: $(VENV)-peers/.stamp ## Others' models and readers beside ours: open_flamingo, flamingo-pytorch, open_clip
@@ -87,7 +96,7 @@ clean: ## Remove what was built and the caches
 	rm -rf build dist *.egg-info pipelines/extract/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 distclean: clean ## The same and the virtual environment
-	rm -rf $(VENV) $(VENV)-peers
+	rm -rf $(VENV) $(VENV)-peers $(VENV)-spark
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11, 3.12 or 3.13 found; install one, or say where it is: make PYTHON=/path/to/python" >&2; exit 1; }
@@ -110,12 +119,29 @@ $(VENV)/.stamp-dev: pyproject.toml $(VENV)/.stamp-run
 	@$(BIN)/python -m pip install --quiet --quiet -e ".[safety,train,evaluate]" --group dev
 	@touch $@
 
+# What tests need that train nothing: no torch, which is some GB.
+$(VENV)/.stamp-test: pyproject.toml $(VENV)/.stamp-run
+	@$(BIN)/python -m pip install --quiet --quiet --group dev
+	@touch $@
+
 $(VENV)/.stamp-learn: pyproject.toml $(VENV)/.stamp-dev
 	@$(BIN)/python -m pip install --quiet --quiet --group learn
 	@touch $@
 
 $(VENV)/.stamp-dataflow: pyproject.toml $(VENV)/.stamp-dev
 	@$(BIN)/python -m pip install --quiet --quiet --group dataflow
+	@touch $@
+
+$(VENV)-spark/.stamp: engines/spark/requirements.txt | $(BIN)/python
+	@echo "Installing a Spark into $(VENV)-spark, once ..."
+	@$(BIN)/python -m venv $(VENV)-spark
+	@$(VENV)-spark/bin/python -m pip install --quiet --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+build/spark/job-server.jar: engines/spark/pom.xml
+	@command -v java >/dev/null && command -v mvn >/dev/null || { echo "make: this needs Java 11 or 17, and Maven; on Debian and Ubuntu: apt install openjdk-17-jdk-headless maven" >&2; exit 1; }
+	@echo "Building Beam's job server for Spark from Maven's artifacts (300 MB, a minute or three), once ..."
+	@MAVEN_OPTS="-Xmx1500m" mvn --batch-mode --quiet --no-transfer-progress --file $< package
 	@touch $@
 
 $(VENV)-peers/.stamp: pyproject.toml | $(BIN)/python

@@ -16,6 +16,7 @@ from rich.console import Console
 from pipelines.facts import LedgerRow
 from pipelines.recipe import FLOWS, load_recipe, values
 from pipelines.report import print_report, report_for
+from pipelines.spark.versions import FITS
 from schemas.document import Document, Image, Source, Subtitles, Video
 from schemas.json_schema import field_docs
 from schemas.manifest import FunnelRow, Input, Manifest, Shard
@@ -25,7 +26,7 @@ from schemas.strict import field_types
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "build/demo/m3w"
-PAGES = ("README.md", "docs/data-format.md", "docs/recipes.md")
+PAGES = ("README.md", "docs/data-format.md", "docs/recipes.md", "docs/engines.md")
 EXAMPLE_URL = "https://scikit-image.org/docs/0.19.x/auto_examples/edges/plot_convex_hull.html"
 EXAMPLE_SCORES = ("language.score", "gopher_quality.words", "gopher_repetition.top_2_gram", "text_safety.flagged_share")
 RECORDS = {
@@ -58,7 +59,8 @@ def filled(text: str, demo: Path | None) -> str:
         name = match[2]
         if name.startswith("demo_"):
             return match[0] if demo is None else f"{match[1]}\n{from_demo(name, demo)}\n{match[3]}"
-        return f"{match[1]}\n{recipe_tables() if name == 'recipe' else record_table(name)}\n{match[3]}"
+        tables = {"recipe": recipe_tables, "spark_versions": spark_versions}
+        return f"{match[1]}\n{tables[name]() if name in tables else record_table(name)}\n{match[3]}"
 
     return _MADE.sub(made, text)
 
@@ -97,6 +99,11 @@ def record_table(name: str) -> str:
     docs = field_docs(cls)
     rows = [(f"`{field}`", type_name(kinds[field]), docs.get(field, "")) for field in kinds if field not in left_out]
     return markdown(("field", "type", "meaning"), rows)
+
+
+def spark_versions() -> str:
+    """Which versions go together on Spark."""
+    return markdown(("part", "goes", "tried"), [(fit.part, fit.goes(), fit.tried) for fit in FITS])
 
 
 def recipe_tables() -> str:

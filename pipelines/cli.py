@@ -43,6 +43,13 @@ class TestFlag(StrEnum):
     NO_PACING = "no-pacing"
 
 
+class EngineName(StrEnum):
+    """Where a build runs."""
+
+    LOCAL = "local"
+    SPARK = "spark"
+
+
 class BuildCommand(TyperCommand):
     """Keeps apart what stands after `--`: click itself would mix it with stray words before it."""
 
@@ -65,7 +72,17 @@ def build(
     media: Annotated[
         str | None, typer.Option(help="Media store to share between builds; OUTPUT/media if not given.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Worker processes on this machine.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes: on this machine (1), or on the whole cluster.")
+    ] = None,
+    engine: Annotated[EngineName, typer.Option(help="This machine, or a Spark cluster (docs/engines.md).")] = (
+        EngineName.LOCAL
+    ),
+    master: Annotated[str, typer.Option(help="Spark: spark://HOST:PORT, yarn, k8s://... or local[N].")] = "",
+    job_server: Annotated[str, typer.Option(help="Spark: jar of Beam's job server, if Beam cannot fetch it.")] = "",
+    spark_submit: Annotated[str, typer.Option(help="Spark: submit a jar for each job with this spark-submit.")] = "",
+    spark_conf: Annotated[list[str] | None, typer.Option(help="Spark: a setting KEY=VALUE; may be repeated.")] = None,
+    worker_command: Annotated[str, typer.Option(help="Spark: m3w-worker as executors find it.")] = "",
     contact: Annotated[
         str, typer.Option(help="Your e-mail address or web page, told to every host that images are fetched from.")
     ] = "",
@@ -84,7 +101,7 @@ def build(
     """
     from pipelines.build import BuildOptions
     from pipelines.build import build as run_build
-    from pipelines.engine import engine
+    from pipelines.choose import ForSpark, chosen_engine, seen_from_afar
     from pipelines.fetch import Web
     from pipelines.progress import Progress
     from pipelines.recipe import load_recipe
@@ -106,15 +123,21 @@ def build(
     flags = allow_for_test or []
     allowances = TestAllowances(loopback=TestFlag.LOOPBACK in flags, pacing_off=TestFlag.NO_PACING in flags)
     progress = Progress(quiet)
-    manifest = run_build(
-        loaded,
-        BuildOptions(
-            inputs=tuple(input_), output=output, base_url=base_url, media=media, fresh=fresh, keep_work=keep_work
-        ),
-        engine(workers, context.obj),
-        Web(agent=agent, allowances=allowances, connections=connections),
-        progress,
+    options = BuildOptions(
+        inputs=tuple(input_), output=output, base_url=base_url, media=media, fresh=fresh, keep_work=keep_work
     )
+    words = ForSpark(
+        master=master,
+        job_server=job_server,
+        spark_submit=spark_submit,
+        spark_conf=tuple(spark_conf or ()),
+        worker_command=worker_command,
+    )
+    if engine == EngineName.SPARK:
+        options = seen_from_afar(options)
+    web = Web(agent=agent, allowances=allowances, connections=connections)
+    with chosen_engine(engine, words, workers, context.obj, progress.say) as chosen:
+        manifest = run_build(loaded, options, chosen, web, progress)
     if not quiet:
         print_report(manifest, Console())
     if not manifest.shards:

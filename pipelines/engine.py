@@ -48,6 +48,9 @@ class Engine(Protocol):
     def for_each(self, name: str, function: Callable[..., None], units: Sequence[Mapping[str, Any]]) -> None:
         """Runs `function(**unit)` for each unit of work, each at least once; see `ForEachUnit`."""
 
+    def close(self) -> None:
+        """Ends what runs for all pipelines."""
+
 
 @dataclass
 class LocalEngine:
@@ -77,10 +80,13 @@ class LocalEngine:
         runner = fn_runner.FnApiRunner(environment, provision_info=_provision(options))
         worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = 0  # size-based flush only: the timed one loses elements
         try:
-            with _quiet(), beam.Pipeline(runner=runner, options=options) as pipeline:
+            with quiet(), beam.Pipeline(runner=runner, options=options) as pipeline:
                 build(pipeline)
         except RuntimeError as error:
             raise RuntimeError(last_words(str(error))) from error
+
+    def close(self) -> None:
+        """Nothing: workers end with their job."""
 
 
 class _Options(PipelineOptions):
@@ -103,7 +109,7 @@ def last_words(error: str) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keeps Beam's tracebacks off the terminal, its threads' and those that it logs: the job raises what matters."""
     usual = threading.excepthook
     threading.excepthook = lambda told: None if issubclass(told.exc_type, grpc.RpcError) else usual(told)
@@ -135,6 +141,9 @@ class BeamEngine:
         options = PipelineOptions([*self.options, "--no_save_main_session"])
         with beam.Pipeline(options=options) as pipeline:
             build(pipeline)
+
+    def close(self) -> None:
+        """Nothing that we started."""
 
 
 def engine(workers: int, options: Sequence[str]) -> Engine:

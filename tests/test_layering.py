@@ -25,9 +25,11 @@ BEAM_AT_IMPORT = {
     "pipelines.engine",
     "pipelines.worker",
     "pipelines.worker_preload",
+    "pipelines.spark.engine",
+    "pipelines.spark.submit",
     "dedup.transforms",
 }
-BEAM_WHEN_CALLED = {"pipelines.store.paths"}
+BEAM_WHEN_CALLED = {"pipelines.store.paths", "pipelines.spark.boot"}
 TORCH_WHEN_CALLED = {"pipelines.filters.similarity_open_clip"}
 NOT_IN_SCHEMAS = {"apache_beam", "torch", "lxml", "bs4", "PIL", "pyarrow", "numpy", "fastwarc"}
 MAX_LINES = 400

@@ -1,0 +1,75 @@
+"""Which engine the command line asks for, opened for the time of a build."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+
+from pipelines.build import BuildOptions
+from pipelines.engine import Engine, EngineError, engine
+from pipelines.store import paths
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForSpark:
+    """Options of the command that only `--engine spark` has; see `pipelines.spark.engine.Spark`."""
+
+    master: str
+    job_server: str
+    spark_submit: str
+    spark_conf: tuple[str, ...]
+    worker_command: str
+
+
+@contextmanager
+def chosen_engine(
+    name: str, words: ForSpark, workers: int | None, options: Sequence[str], say: Callable[[str], None]
+) -> Iterator[Engine]:
+    """The engine `name` with Beam options `options`; says what was filled in.
+
+    Raises:
+        EngineError: options that do not go together.
+    """
+    if name == "spark":
+        from pipelines.spark.engine import Spark, spark_engine  # half a second
+
+        if workers is None:
+            raise EngineError("--engine spark: say with --workers how many Python workers are to run on the cluster")
+        spark = Spark(
+            master=words.master,
+            workers=workers,
+            conf=words.spark_conf,
+            job_server=words.job_server,
+            submit=words.spark_submit,
+            worker_command=words.worker_command,
+        )
+        chosen: Engine = (on_cluster := spark_engine(spark, options))
+        for line in on_cluster.described():
+            say(line)
+    else:
+        if stray := [field.name for field in fields(words) if getattr(words, field.name)]:
+            raise EngineError(f"--{stray[0].replace('_', '-')} belongs to --engine spark")
+        chosen = engine(workers or 1, options)
+    try:
+        yield chosen
+    finally:
+        chosen.close()
+
+
+def seen_from_afar(options: BuildOptions) -> BuildOptions:
+    """The same options with paths that do not depend on the folder where the command is given."""
+    return replace(
+        options,
+        inputs=tuple(map(absolute, options.inputs)),
+        output=absolute(options.output),
+        media=None if options.media is None else absolute(options.media),
+    )
+
+
+def absolute(given: str) -> str:
+    """A path from the root, or an address as it is; what is no path at all too: others say what is wrong with it."""
+    try:
+        named = paths.named(given)
+    except ValueError:
+        return given
+    return named if paths.is_remote(named) else os.path.abspath(named)  # noqa: PTH100 - links stay as they are
