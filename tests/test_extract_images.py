@@ -53,7 +53,7 @@ def test_pictures_of_the_content(html: str) -> None:
         "<img src=https://ad.doubleclick.net/x/a.jpg>",
         "<img src='/count?type=1x1'>",
         "<nav><img src=a.jpg><a href=/>Home</a></nav>",
-        "<ul><li><a href=/1><img src=a.jpg> Another story</a></li><li><a href=/2>And one more</a></li></ul>",
+        "<aside><a href=/1><img src=a.jpg> Another story</a> <a href=/2>And one more</a></aside>",
     ],
 )
 def test_pictures_that_are_not_content(html: str) -> None:
