@@ -107,16 +107,16 @@ $(BIN)/python:
 $(VENV)/.stamp-run: pyproject.toml | $(BIN)/python
 	@echo "Installing into $(VENV), about a minute, once ..."
 	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --upgrade "pip>=25.1" "setuptools>=77"
-	@$(BIN)/python -m pip install --quiet --quiet -e ".[safety]"
+	@OPENM3W_COMPILE=0 $(BIN)/python -m pip install --quiet --quiet -e ".[safety]"
 	@touch $@
 
 # What setup.py compiles, next to its source: an extension is what Python imports, also when the source is newer.
 $(VENV)/.stamp-compiled: setup.py $(wildcard pipelines/extract/*.py pipelines/extract/*.pxd) $(VENV)/.stamp-run
-	@$(BIN)/python setup.py --quiet build_ext --inplace
+	@$(BIN)/python setup.py --quiet build_ext --inplace --parallel 2
 	@touch $@
 
 $(VENV)/.stamp-dev: pyproject.toml $(VENV)/.stamp-run
-	@$(BIN)/python -m pip install --quiet --quiet -e ".[safety,train,evaluate]" --group dev
+	@OPENM3W_COMPILE=0 $(BIN)/python -m pip install --quiet --quiet -e ".[safety,train,evaluate]" --group dev
 	@touch $@
 
 # What tests need that train nothing: no torch, which is some GB.

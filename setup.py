@@ -4,6 +4,7 @@ Without them the build goes on: the same files run as they are, slower. pyprojec
 """
 
 import hashlib
+import os
 import re
 from pathlib import Path
 
@@ -14,6 +15,8 @@ _NAMES = """html_scan html_stack html_starts html_reader controls attribute_scan
     block_words feature_rows second_look forest judge"""
 COMPILED = tuple(f"pipelines/extract/{name}" for name in _NAMES.split())
 """Modules in Cython's pure Python mode, without ".py"."""
+SHARED = "pipelines.extract.cython_shared"
+"""What all compiled modules need of Cython, compiled once."""
 BUILT = Path("build/cython")
 DIRECTIVES = {
     "language_level": "3",
@@ -46,13 +49,19 @@ def extension(module: str) -> Extension:
 
 
 def extensions() -> list[Extension]:
-    """The modules to compile; none without Cython."""
+    """The modules to compile; none without Cython, or where OPENM3W_COMPILE=0 asks for none."""
+    if os.environ.get("OPENM3W_COMPILE") == "0":
+        return []
     try:
         from Cython.Build import cythonize
     except ImportError:
         return []
     modules = cythonize(
-        [extension(module) for module in COMPILED], build_dir=str(BUILT), compiler_directives=DIRECTIVES, quiet=True
+        [Extension(SHARED, [f"{SHARED.replace('.', '/')}.c"]), *(extension(module) for module in COMPILED)],
+        build_dir=str(BUILT),
+        compiler_directives=DIRECTIVES,
+        shared_utility_qualified_name=SHARED,
+        quiet=True,
     )
     for module in modules:
         module.optional = True
