@@ -80,3 +80,26 @@ def test_signs_that_link_to_their_own_place_go() -> None:
     keep = bytearray(b"\1" * len(page.tree))
     drop_permalinks(page.tree, keep)
     assert [page.tree.text(node) for node in range(len(keep)) if not keep[node]] == ["¶", "¶ "]
+
+
+def test_many_parts_in_each_other_cost_little() -> None:
+    """Each holds all the page and is believed, so each is asked about."""
+    page = parsed("<nav>" * 900 + "<p>one two three</p>" * 20_000)
+    assert isinstance(page, ParsedPage)
+    blocks = find_blocks(look(page.tree))
+    blocks.texts, blocks.containers = texts, containers = Counted(blocks.texts), Counted(blocks.containers)
+    assert certain(blocks, array("i", [1000]) * blocks.count, 100) == {}
+    assert texts.asked + containers.asked < 900 * 40 + 20_000
+
+
+class Counted(array):  # type: ignore[type-arg]
+    """Counts how often it is asked for one of its values."""
+
+    asked = 0
+
+    def __new__(cls, values: "array[int]") -> "Counted":
+        return super().__new__(cls, "i", values)
+
+    def __getitem__(self, at: object) -> object:  # type: ignore[override]
+        self.asked += 1
+        return super().__getitem__(at)  # type: ignore[call-overload]

@@ -6,6 +6,7 @@ words of a class or an id are whole words ("post-share" has "share", "sussex" do
 """
 
 import re
+from bisect import bisect_left
 from functools import lru_cache
 from itertools import accumulate
 
@@ -95,10 +96,10 @@ def _own_reason(blocks: Blocks, node: int, before: _Sums) -> str:
     )
     if not reason:
         return ""
-    end, last = tree.ends[node], blocks.next_blocks[node]
-    while last < blocks.count and blocks.containers[last] < end:
-        last += 1
     first = blocks.next_blocks[node]
+    last = bisect_left(
+        range(blocks.count), tree.ends[node], lo=first, key=lambda block: blocks.texts[blocks.firsts[block]]
+    )
     if reason == "comments":  # may well look like content, and be longer
         before = before[:1]
     return "" if any(2 * (sums[last] - sums[first]) > sums[-1] for sums in before) else reason
