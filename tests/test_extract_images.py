@@ -5,7 +5,7 @@ from dataclasses import replace
 from io import BytesIO
 
 import pytest
-from extract_page import EXTRACT, FULL, document, image
+from extract_page import EXTRACT, FULL, document, image, marked
 from PIL import Image as Picture
 
 from pipelines.extract.image_place import file_reason
@@ -94,6 +94,11 @@ def test_an_empty_figure_names_the_picture_that_a_script_puts_there() -> None:
 def test_of_copies_in_several_sizes_the_first_is_kept() -> None:
     html = "<img src=/w800/DSC00889.jpg><p>Words between them, some.</p><img src=/w1600/DSC00889.jpg><img src=/b/1.jpg>"
     assert names(html + "<img src=/c/1.jpg>") == ["DSC00889.jpg", "1.jpg", "1.jpg"]
+
+
+def test_of_one_picture_in_several_places_the_first_in_the_text_is_kept() -> None:
+    html = "<img src=a.jpg><img src=b.jpg><p>One two three.</p><img src=b.jpg><p>Four.</p><img src=b.jpg>"
+    assert marked(html, EXTRACT).split() == "{a.jpg}One two three. {b.jpg}Four.".split()
 
 
 def test_a_preview_and_its_twin_deeper_in_the_figure() -> None:

@@ -100,6 +100,10 @@ class Places:
             return "icon"
         return self.named(node)
 
+    def kept_before(self, node: int) -> int:
+        """Characters of kept text before a node."""
+        return self.kept[node]
+
     @cython.cfunc
     def named(self, node: cython.int) -> str:
         """What the names of a picture, and of what holds it and next to no text, say against it."""

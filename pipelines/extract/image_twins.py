@@ -1,6 +1,7 @@
 """Elements of a page that stand for one picture: lazy ones and their twins for readers without scripts, other sizes."""
 
 import re
+from collections.abc import Callable
 from itertools import islice
 
 from pipelines.extract.image_address import declared_size, is_placeholder
@@ -67,15 +68,26 @@ def _picture_beside(tree: PageTree, noscript: int) -> int:
     return -1
 
 
-def drop_copies(addresses: dict[int, str], dropped: dict[int, str]) -> None:
-    """Of pictures with one file name at several addresses keep the first: sizes and crops for other screens."""
-    known: dict[str, str] = {}
+def drop_copies(addresses: dict[int, str], dropped: dict[int, str], kept_before: Callable[[int], int]) -> None:
+    """Of pictures with one address, or one file name (sizes and crops for other screens), keep one.
+
+    The first with kept text before it: one above the text is often shown again where it belongs. kept_before: how
+    much that is.
+    """
+    chosen: dict[str, int] = {}
     for node in sorted(addresses):
-        address = addresses[node]
-        name = address.partition("?")[0].rpartition("/")[2]
-        if _is_telling(name) and known.setdefault(name, address) != address:
+        first = chosen.setdefault(_known_by(addresses[node]), node)
+        if node != first and kept_before(node) and not kept_before(first):
+            chosen[_known_by(addresses[node])] = node
+    for node, address in list(addresses.items()):
+        if chosen[_known_by(address)] != node:
             dropped[node] = "copy"
             del addresses[node]
+
+
+def _known_by(address: str) -> str:
+    name = address.partition("?")[0].rpartition("/")[2]
+    return name if _is_telling(name) else address
 
 
 def _is_telling(name: str) -> bool:

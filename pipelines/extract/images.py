@@ -51,7 +51,7 @@ def find_images(
         if shown.states[noscript] == SILENT:
             resolve_twins(shown, noscript, addresses, dropped)
     if places:
-        drop_copies(addresses, dropped)
+        drop_copies(addresses, dropped, places.kept_before)
     captions = Captions(shown)
     return {node: _image(tree, node, address, captions) for node, address in addresses.items()}
 
