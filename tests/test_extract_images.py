@@ -98,7 +98,7 @@ def test_of_copies_in_several_sizes_the_first_is_kept() -> None:
 
 def test_of_one_picture_in_several_places_the_first_in_the_text_is_kept() -> None:
     html = "<img src=a.jpg><img src=b.jpg><p>One two three.</p><img src=b.jpg><p>Four.</p><img src=b.jpg>"
-    assert marked(html, EXTRACT).split() == "{a.jpg}One two three. {b.jpg}Four.".split()
+    assert marked(html, EXTRACT).split() == ["{a.jpg}One", "two", "three.", "{b.jpg}Four."]
 
 
 def test_a_preview_and_its_twin_deeper_in_the_figure() -> None:
