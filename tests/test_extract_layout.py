@@ -127,6 +127,11 @@ def test_what_the_page_says_of_a_picture_is_kept() -> None:
     assert third.caption == ""
 
 
+def test_a_caption_by_its_class() -> None:
+    html = "<p>x</p><div class=figure><a href=a.png><img src=a.png></a><p class=caption>Figure 1</p></div><p>y</p>"
+    assert [image.caption for image in document(html).images] == ["Figure 1"]
+
+
 def test_an_inner_figure_has_its_own_caption() -> None:
     html = """<p>x</p><figure><figure><img src=a.png><figcaption>One</figcaption></figure>
     <figure><img src=b.png></figure><figcaption>All</figcaption></figure>"""

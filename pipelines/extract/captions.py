@@ -11,8 +11,10 @@ from pipelines.extract.page_tree import PageTree
 from pipelines.extract.tags import FIGCAPTION, FIGURE, TEXT
 from pipelines.extract.tree import Shown
 
-# Classes that content systems give to the caption of a picture where they have no <figcaption> (WordPress, MediaWiki).
-_CAPTION_CLASSES = frozenset({"wp-caption-text", "thumbcaption", "image-caption", "caption-text", "photo-caption"})
+# Classes that content systems (WordPress, MediaWiki, Sphinx) give to the caption of a picture, without <figcaption>.
+_CAPTION_CLASSES = frozenset(
+    {"caption", "wp-caption-text", "thumbcaption", "image-caption", "caption-text", "photo-caption"}
+)  # fmt: skip
 # Words in the class of what names the picture's maker, and the like in schema.org's properties.
 _CREDIT_WORDS = frozenset({"credit", "credits", "attribution", "copyright", "photographer", "agency"})
 _CREDIT_PROPERTIES = frozenset({"copyrightholder", "copyrightnotice", "credittext", "creator", "author"})
