@@ -252,6 +252,13 @@ def test_what_is_more_likely_than_not_is_kept() -> None:
     assert list(decide(blocks, array("i", [999, 501, 0])).verdicts) == [KEPT, KEPT]
 
 
+@pytest.mark.parametrize(("scores", "kept"), [((900, 10, 20), True), ((20, 10, 900), True)])
+def test_code_goes_with_the_text_beside_it(scores: tuple[int, ...], kept: bool) -> None:
+    blocks = blocks_of(f"<p>{SENTENCE}</p><div><pre><span>import</span> this</pre></div><p>{SENTENCE} More.</p>")
+    assert blocks.count == 3
+    assert (decide(blocks, array("i", [*scores, 0])).verdicts[1] == KEPT) is kept
+
+
 ARTICLE = f"""<html><head><title>The old bridge is gone</title></head><body>
 <header><nav><ul><li><a href=/>Home</a><li><a href=/news>News</a><li><a href=/sport>Sport</a></ul></nav></header>
 <main><article><h1>The old bridge is gone</h1><p class=byline>By Ann Writer, 3 May 2020</p>

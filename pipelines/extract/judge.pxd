@@ -1,2 +1,2 @@
 # What of the constants is a C number in the compiled module.
-cdef int MEASURES, WORDS, _WORLDS, _COPY_WORDS, _COPY_SCORE
+cdef int MEASURES, WORDS, _WORLDS, _COPY_WORDS, _COPY_SCORE, _LEVELS_TO_CODE, PRE

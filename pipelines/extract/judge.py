@@ -22,6 +22,7 @@ from pipelines.extract.forest import Forest, load
 from pipelines.extract.kinds import SHOWN
 from pipelines.extract.page_tree import Numbers
 from pipelines.extract.second_look import look_again
+from pipelines.extract.tags import PRE
 from pipelines.extract.text_blocks import find_blocks
 from pipelines.extract.tree import Shown
 
@@ -32,6 +33,7 @@ _DOUBTFUL = 100  # what scores less is hardly ever kept: `certain` is not asked
 _LIKELY = 500  # what scores more always is
 _COPY_WORDS = 8  # a shorter text may stand twice
 _COPY_SCORE = 800  # and one that scores so much in both places
+_LEVELS_TO_CODE = 4  # up from a block to its <pre>
 _WORLDS = 32  # see `_cut`
 
 
@@ -74,7 +76,7 @@ def judge(shown: Shown, url: str) -> Judgement:
 
 
 def decide(blocks: Blocks, scores: Numbers) -> Judgement:
-    """Keep the blocks down to the best cut, but no text twice."""
+    """Keep the blocks down to the best cut, but no text twice, and the code beside them."""
     scores = scores[:]
     verdicts = bytearray(blocks.count)
     named = certain(blocks, scores, _DOUBTFUL)
@@ -83,6 +85,7 @@ def decide(blocks: Blocks, scores: Numbers) -> Judgement:
     cut = min(best_cut(blocks, scores), _LIKELY)
     _drop_below(cut, scores, verdicts)
     _drop_copies(blocks, scores, verdicts)
+    _keep_code(blocks, verdicts)
     return Judgement(blocks, scores, cut, verdicts, named)
 
 
@@ -143,6 +146,36 @@ def _drop_below(cut: int, scores: Numbers, verdicts: bytearray) -> None:
     for block in range(len(verdicts)):
         if out[block] == KEPT and found[block] < least:
             out[block] = UNLIKE
+
+
+def _keep_code(blocks: Blocks, verdicts: bytearray) -> None:
+    """Preformatted text is content where the text before or behind it is."""
+    tags: cython.short[:] = blocks.shown.tree.tags
+    parents: cython.int[:] = blocks.shown.tree.parents
+    containers: cython.int[:] = blocks.containers
+    out: cython.uchar[:] = verdicts
+    count: cython.int = len(verdicts)
+    code: cython.uchar[:] = bytearray(count + 1)
+    step: cython.int
+    block: cython.int
+    node: cython.int
+    _: cython.int
+    at: cython.int
+    beside: cython.bint
+    for block in range(count):
+        node = containers[block]
+        for _ in range(_LEVELS_TO_CODE):
+            if node > 0 and tags[node] != PRE:
+                node = parents[node]
+        code[block] = node > 0 and tags[node] == PRE
+    for step in range(2):
+        beside = False
+        for at in range(count):
+            block = count - 1 - at if step else at
+            if not code[block]:
+                beside = out[block] == KEPT
+            elif beside and out[block] == UNLIKE:
+                out[block] = KEPT
 
 
 def _mark(blocks: Blocks, verdicts: bytearray, keep: bytearray) -> None:
