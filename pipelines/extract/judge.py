@@ -172,10 +172,9 @@ def _keep_code(blocks: Blocks, verdicts: bytearray) -> None:
         beside = False
         for at in range(count):
             block = count - 1 - at if step else at
-            if not code[block]:
-                beside = out[block] == KEPT
-            elif beside and out[block] == UNLIKE:
+            if code[block] and beside and out[block] == UNLIKE:
                 out[block] = KEPT
+            beside = out[block] == KEPT
 
 
 def _mark(blocks: Blocks, verdicts: bytearray, keep: bytearray) -> None:
