@@ -286,7 +286,7 @@ CHECKS: dict[str, Callable[[Built, str], None]] = {
     "bad_chunking": check_read(bytes),
     "encoding_lie": check_read(bytes),
     "content_length_short": check_whole,
-    "spam": check_page_dropped(("page", "gopher_repetition", "duplicate_lines", "0.9835, at most 0.3")),
+    "spam": check_page_dropped(("page", "gopher_repetition", "duplicate_lines", "0.9835, at most 0.4")),
     "adult": check_page_dropped(("page", "page_url", "url_word", "porn")),
     "corrupt_member": check_unreadable("corrupt_member"),
     "cut_member": check_unreadable("truncated_member"),
