@@ -51,11 +51,7 @@ def blocks_of(html: str) -> Blocks:
 
 
 def texts(blocks: Blocks) -> list[str]:
-    tree = blocks.shown.tree
-    return [
-        " ".join("".join(map(tree.text, blocks.texts[blocks.firsts[b] : blocks.firsts[b + 1]])).split())
-        for b in range(blocks.count)
-    ]
+    return [blocks.text(block) for block in range(blocks.count)]
 
 
 def judged(html: str, url: str = URL) -> Judgement:

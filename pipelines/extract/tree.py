@@ -41,13 +41,11 @@ _NOT_COUNTED = bytes(range(0x21)) + bytes(range(0x80, 0xC0))
 class Shown:
     """A page's nodes, which of them are shown, and how many characters (white space not counted) they hold."""
 
-    __slots__ = ("chars", "link_chars", "own_chars", "own_link_chars", "read_all", "states", "tree")
+    __slots__ = ("chars", "link_chars", "own_chars", "states", "tree")
 
-    def __init__(self, tree: PageTree, read_all: bool) -> None:
+    def __init__(self, tree: PageTree) -> None:
         size = len(tree)
         self.tree = tree
-        self.read_all = read_all
-        """A script builds or unveils the page: what is hidden is read too."""
         self.states = bytearray(size)
         """HIDDEN, SHOWN or SILENT."""
         self.chars = array("i", bytes(4 * size))
@@ -56,17 +54,6 @@ class Shown:
         """Those of `chars` that are links."""
         self.own_chars = array("i", bytes(4 * size))
         """Of a block: characters in it and in no block inside it."""
-        self.own_link_chars = array("i", bytes(4 * size))
-        """Those of `own_chars` that are links; in <pre> none: names in code that link to their manual are code."""
-
-    def link_density(self, block: int) -> float:
-        """Share of a block's text that is links, 0..1; 0 if it has no text."""
-        chars = self.chars[block]
-        return self.link_chars[block] / chars if chars else 0.0
-
-    def texts(self) -> bytearray:
-        """1 for each text that is shown."""
-        return bytearray(state == SHOWN and tag == TEXT for state, tag in zip(self.states, self.tree.tags, strict=True))
 
 
 def look(tree: PageTree) -> Shown:
@@ -89,7 +76,7 @@ def look_at_all(tree: PageTree) -> Shown:
 
 
 def _look(tree: PageTree, read_all: bool) -> Shown:
-    found = Shown(tree, read_all)
+    found = Shown(tree)
     source: bytes = tree.source
     data: cython.p_const_uchar = source
     size: cython.int = len(tree)
@@ -102,7 +89,6 @@ def _look(tree: PageTree, read_all: bool) -> Shown:
     chars: cython.int[:] = found.chars
     link_chars: cython.int[:] = found.link_chars
     own: cython.int[:] = found.own_chars
-    own_links: cython.int[:] = found.own_link_chars
     blocks: cython.int[:] = array("i", bytes(4 * size))
     links: cython.uchar[:] = bytearray(size)
     kinds: cython.int[:] = KINDS
@@ -125,7 +111,6 @@ def _look(tree: PageTree, read_all: bool) -> Shown:
                 own[blocks[above]] += count
                 if links[above] and tags[blocks[above]] != PRE:
                     link_chars[node] = count
-                    own_links[blocks[above]] += count
             node += 1
             continue
         if kinds[tag] & UNSHOWN:
