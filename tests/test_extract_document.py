@@ -103,6 +103,25 @@ def test_boilerplate_goes_with_its_pictures(block: str) -> None:
     assert marked(f"<body><article><p>{SENTENCE * 5}</p>{block}<p>end</p></article>", EXTRACT).endswith("year.\n\nend")
 
 
+@pytest.mark.parametrize(
+    "block",
+    [
+        '<div class="update-box">stays</div>',
+        '<div class="sussex">stays</div>',
+        '<div class="sidebar">stays, for a box of words beside the text is content</div>',
+        '<div class="shareholder">stays</div>',
+        '<div class="no-comments has-sidebar">stays</div>',
+        '<section class="content-nav-section">stays</section>',
+        '<h2 id="cookies-and-comments">stays</h2>',
+        '<section id="a-long-name-that-speaks-of-cookies-and-comments">stays</section>',
+        '<p>stays <a href="/x">a</a></p>',
+        "<header><h2>stays</h2></header>",
+    ],
+)
+def test_names_are_read_as_whole_words_and_by_what_the_block_holds(block: str) -> None:
+    assert "stays" in text(f"<body><article><p>{SENTENCE * 5}</p>{block}<p>end</p></article>", EXTRACT)
+
+
 def test_a_block_with_most_of_the_text_is_never_dropped_for_its_name() -> None:
     assert "harbour" in text(f'<body><div class="modal sidebar"><p>{SENTENCE * 5}</p></div><p>end</p>', EXTRACT)
     assert "harbour" in text(f"<body><form><p>{SENTENCE * 5}</p></form><p>end</p>", EXTRACT)
