@@ -75,7 +75,8 @@ def install_peers(folder: Path) -> Path:
     say("extraction: installing the peers")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     python = folder / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", *PEERS], check=True)
+    for packages in (["--upgrade", "pip"], PEERS):  # old ones cannot resolve lxml's extras
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
     return python
 
 
