@@ -46,6 +46,12 @@ def read_rows(path: str, row: type) -> Iterator[tuple[Any, ...]]:
             yield from zip(*(batch.column(name).to_pylist() for name in names), strict=True)
 
 
+def read_table(path: str, row: type) -> pa.Table:
+    """A fact file as a table of Arrow."""
+    with _reading(path) as file:
+        return file.read(columns=arrow_schema(row).names)
+
+
 def count_rows(path: str) -> int:
     with _reading(path) as file:
         return int(file.metadata.num_rows)
