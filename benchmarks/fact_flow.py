@@ -69,11 +69,13 @@ def run(folder: Path, recipe_file: str, pages: int, images: int, engine: Engine)
     write_pages(jobs.work, pages, images)
     jobs.funnel.left["page"] = pages
     for shuffle in flow.select:
+        assert isinstance(shuffle, Shuffle)
         shuffle_step(shuffle)
     shuffle_step(plan_shuffle(recipe, web, Buckets(held=engine.workers * 4, web=engine.workers)), account=False)
     tell(begins="making")
     write_ledger(jobs.work, media, media_settings(recipe))
     for shuffle in flow.write:
+        assert isinstance(shuffle, Shuffle)
         shuffle_step(shuffle)
     step("shards", [SAMPLES], [SHARDS], jobs.deal)
     funnel = to_json([to_plain(row) for row in jobs.funnel.rows])
