@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from pipelines.accounting import Funnel, account_scan, account_shards, account_shuffle, rows_of
 from pipelines.cut_videos import SCRATCH
 from pipelines.engine import Engine
-from pipelines.facts import SAMPLES, SHARDS, TODO, URLS, WANTED, SampleFact, UrlFact
+from pipelines.facts import SAMPLES, SHARDS, TODO, URLS, WANTED, UrlFact
 from pipelines.fetch import Buckets, Web, fetch_unit, plan_shuffle, things_fetched
 from pipelines.flow import Places, Step, UnitJob
 from pipelines.flows import flow_of
@@ -32,7 +32,7 @@ from pipelines.sources.units import Unit
 from pipelines.sources.warc import misplaced
 from pipelines.stage import Shuffle
 from pipelines.store import paths
-from pipelines.store.facts import read_rows
+from pipelines.store.facts import read_rows, sums_by
 from pipelines.store.media import MediaStore
 from pipelines.store.work import Work
 from pipelines.write import shard_name, shard_shuffle
@@ -275,10 +275,9 @@ class Jobs:
         """Deals the samples to shards; names of these."""
         counts, sizes = {"train": 0, "dev": 0}, {"train": 0, "dev": 0}
         for path in self.work.fact_files(SAMPLES):
-            for plain in read_rows(path, SampleFact):
-                row = SampleFact._make(plain)
-                counts[row.split] += 1
-                sizes[row.split] += row.bytes
+            for split, (count, size) in sums_by(path, "split", "bytes").items():
+                counts[split] += count
+                sizes[split] += size
         numbers = {split: self.recipe.shards.count(counts[split], sizes[split]) for split in counts}
         self.shuffle(shard_shuffle(numbers, self.flow.sample_kind or self.flow.kind))
         planned = [shard_name(split, number) for split, count in numbers.items() for number in range(count)]

@@ -63,6 +63,18 @@ def sum_column(path: str, column: str) -> int:
         return sum(sum(batch.column(0).to_pylist()) for batch in file.iter_batches(columns=[column]))
 
 
+def sums_by(path: str, key: str, column: str) -> dict[str, tuple[int, int]]:
+    """For each value of a column of texts: how many rows have it, and the sum of an integer column of these."""
+    found: dict[str, tuple[int, int]] = {}
+    with _reading(path) as file:
+        for batch in file.iter_batches(columns=[key, column]):
+            table = pa.Table.from_batches([batch]).group_by(key).aggregate([(column, "count"), (column, "sum")])
+            for row in table.to_pylist():
+                count, total = found.get(row[key], (0, 0))
+                found[row[key]] = (count + row[f"{column}_count"], total + row[f"{column}_sum"])
+    return found
+
+
 @contextmanager
 def _reading(path: str) -> Iterator[pq.ParquetFile]:
     """The file, open; what it raises for damage says which file and what to do."""
