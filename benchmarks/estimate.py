@@ -26,6 +26,9 @@ class Figures:
     """Images that are fetched (results/whole_job.md: 23,351 for 20,000 pages)."""
     fetch: float = 136.0
     """Images that a core fetches, measures and encodes in a second (results/pairs.md, JPEG of 0.5 megapixels)."""
+    safety: float = 0.026
+    """Seconds of a core for an image's safety score (results/whole_job.md: 2,393 images in 38 s on two cores, without
+    it 23,351 in 64 s)."""
     image_bytes: float = 46e3
     """Of an original (results/pairs.md)."""
     rows: float = 28.0
@@ -63,12 +66,14 @@ def table(figures: Figures, pages: Sequence[float]) -> list[tuple[str, ...]]:
 
     scan, fetch = 1 / figures.scan / 3600, figures.wanted / figures.fetch / 3600
     shuffle, write = figures.rows / figures.shuffle / 3600, figures.documents / figures.write / 3600
-    hours = scan + fetch + shuffle + write
+    safety = figures.wanted * figures.safety / 3600
+    hours = scan + fetch + safety + shuffle + write
     out = figures.documents * figures.document_bytes
     kept = out + figures.wanted * figures.image_bytes
     row("documents out", figures.documents)
     row("core hours: scan", scan, ",.1f")
     row("core hours: fetch", fetch, ",.1f")
+    row("core hours: safety of images", safety, ",.1f")
     row("core hours: shuffles", shuffle, ",.1f")
     row("core hours: shards", write, ",.1f")
     row("days on 16 cores", hours / 16 / 24, ",.2f")
