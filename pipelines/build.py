@@ -6,19 +6,22 @@ A build that was killed goes on where it stood when it is started again with the
 alone. Everything in the output but `run.json` is a function of input, recipe, code and ledger.
 """
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pipelines.accounting import Funnel, account_scan, account_shards, account_shuffle, rows_of
+from pipelines.claims import Death
 from pipelines.cut_videos import SCRATCH
-from pipelines.engine import Engine
+from pipelines.engine import Engine, Mend
 from pipelines.facts import LEDGER, SAMPLES, SHARDS, TODO, URLS, WANTED, SampleFact, UrlFact
 from pipelines.fetch import Buckets, Web, fetch_unit, plan_shuffle, things_fetched
 from pipelines.flow import Places, Step, UnitJob
 from pipelines.flows import flow_of
+from pipelines.given_up import Mending
 from pipelines.places import check_base_url, folder_named, locked, refuse_overlap, told_when_full
 from pipelines.plan import BYTES_PER_PARTITION, Plan, PlanError, check_same, load_plan, make_plan, save_plan
 from pipelines.progress import Progress
@@ -27,6 +30,7 @@ from pipelines.recipe import Recipe
 from pipelines.scan import scan_unit
 from pipelines.shards import write_shard
 from pipelines.sources.inputs import plan_units
+from pipelines.sources.records import Span
 from pipelines.sources.units import Unit
 from pipelines.sources.warc import misplaced
 from pipelines.stage import RunShuffle, Shuffle
@@ -45,6 +49,8 @@ OUTPUTS = (
 """What a build writes, besides the media store: what --fresh removes."""
 ROWS_PER_PASS = 100_000
 """Default of `BuildOptions.rows_per_pass`: some 200 MB."""
+MAX_DEATHS = 3
+"""Default of `BuildOptions.max_deaths`."""
 TODO_PER_BUCKET = 250
 """Images of one unit of the fetch that the input holds; decides how evenly workers are loaded, never the result."""
 
@@ -67,6 +73,8 @@ class BuildOptions:
     """Input bytes whose facts make a partition, the least that a pass of a local shuffle can take."""
     rows_per_pass: int = ROWS_PER_PASS
     """Rows of facts that a pass takes, if a partition has no more; decides memory, never the result."""
+    max_deaths: int = MAX_DEATHS
+    """Worker processes that a record or an image may kill before it is given up."""
 
 
 def build(recipe: Recipe, options: BuildOptions, engine: Engine, web: Web, progress: Progress) -> Manifest:
@@ -202,11 +210,11 @@ class _Build:
 
     def mended(self, units: list[Unit]) -> list[Unit]:
         """The units, those whose range did not begin where the one before it ended replaced by exact ones."""
-        by_file: dict[str, list[tuple[Unit, tuple[int, int]]]] = {}
+        by_file: dict[str, list[tuple[Unit, Span | None]]] = {}
         for unit in units:
             if unit.kind == "warc":
-                first, end = self.work.done("scan", unit.id)["span"]
-                by_file.setdefault(unit.name, []).append((unit, (first, end)))
+                span = self.work.done("scan", unit.id)["span"]
+                by_file.setdefault(unit.name, []).append((unit, span and tuple(span)))
         for read in by_file.values():
             for old, new in misplaced(read):
                 paths.delete_file(self.work.done_path("scan", old.id))  # first: what is half deleted is not done
@@ -284,6 +292,7 @@ class _Build:
         buckets = Buckets(held=max(workers * 4, -(-addresses // TODO_PER_BUCKET)), web=workers)
         paths.delete_tree(self.work.path("facts", TODO.name))
         paths.delete_tree(self.work.path("done", "fetch"))
+        paths.delete_tree(self.work.path("begun", "fetch"))
         for part in paths.list_files(self.work.path("done", "shuffles")):
             if "/fetch_plan." in part:
                 paths.delete_file(part)
@@ -296,6 +305,7 @@ class _Build:
             own=self.own,
             recipe=self.recipe,
             web=self.web,
+            since=int(time.time()),
         )
         if units := sorted({path.split("/")[-2] for path in self.work.fact_files(TODO)}):
             self.for_each("fetch", function, [{"unit": unit} for unit in units], len(units))
@@ -332,7 +342,19 @@ class _Build:
     def for_each(self, job: str, function: Callable[..., None], units: Sequence[dict[str, Any]], total: int) -> None:
         paths.delete_tree(self.work.path("progress", job))
         with self.progress.watching(job, self.work, total):
-            self.engine.for_each(job, function, units)
+            self.engine.for_each(job, function, units, self.mend(job))
+
+    def mend(self, job: str) -> Mend:
+        """What to do when a worker process has ended, as a unit of the job: first, remove what it left unfinished."""
+        mending = Mending(job, self.options.max_deaths, self.progress.say)
+
+        def mend(unit: Mapping[str, Any], deaths: Sequence[Death]) -> Mapping[str, Any]:
+            paths.delete_unfinished(self.output, besides="media")
+            self.own.remove_garbage()
+            self.shared.remove_garbage()
+            return mending(unit, deaths)
+
+        return mend
 
     def ledger_digest(self) -> str:
         """Of the outcome of every address that was wanted, whatever their order: the sum of the rows' digests."""
