@@ -80,6 +80,8 @@ class LocalEngine:
     at_once: bool = False
     isolated: bool = False
     """Units run in worker processes though there is but one worker: what kills it does not kill this process."""
+    announce: Callable[[], None] | None = None
+    """Called once, before workers start: a command that is refused says only why."""
 
     def __post_init__(self) -> None:
         refuse_dangerous(self.options)
@@ -91,6 +93,9 @@ class LocalEngine:
         if not self.isolated:
             self.run(name, lambda pipeline: pipeline | ForEachUnit(function, units))
             return
+        if self.announce:
+            self.announce()
+            self.announce = None
         while units:
             units, dead = self._work_off(name, function, units, self.workers)
             for unit, death in dead:
@@ -207,7 +212,7 @@ def engine(workers: int, options: Sequence[str]) -> Engine:
     parsed = PipelineOptions(list(options))
     runner = parsed.view_as(StandardOptions).runner
     if runner in (None, "FnApiRunner"):
-        return LocalEngine(workers, tuple(options))
+        return LocalEngine(workers, tuple(options), isolated=True)
     if runner in ("DirectRunner", "SwitchingDirectRunner"):
         raise EngineError(f"--runner={runner} may switch to another runner; leave it out to run on this machine")
     return BeamEngine(tuple(options), workers)

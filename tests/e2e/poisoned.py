@@ -1,4 +1,6 @@
-"""The `m3w` command with a defect that kills the process at one thing: `python poisoned.py JOB WORD HOW ONCE build ...`.
+"""The `m3w` command with a defect that kills its process at one thing.
+
+    python poisoned.py JOB WORD HOW ONCE build ...
 
 What is spoilt here is a function that a job calls for each thing; worker processes are forked from this one, and have
 the same defect.
