@@ -342,14 +342,15 @@ class _Build:
     def for_each(self, job: str, function: Callable[..., None], units: Sequence[dict[str, Any]], total: int) -> None:
         paths.delete_tree(self.work.path("progress", job))
         with self.progress.watching(job, self.work, total):
-            self.engine.for_each(job, function, units, self.mend(job))
+            self.engine.for_each(job, function, units, self.mend(job, total))
 
-    def mend(self, job: str) -> Mend:
+    def mend(self, job: str, total: int) -> Mend:
         """What to do when a worker process has ended, as a unit of the job: first, remove what it left unfinished."""
-        mending = Mending(job, self.options.max_deaths, self.progress.say)
+        mending = Mending(job, self.options.max_deaths, self.progress.say, total)
 
         def mend(unit: Mapping[str, Any], deaths: Sequence[Death]) -> Mapping[str, Any]:
             paths.delete_unfinished(self.output, besides="media")
+            paths.delete_tree(self.work.path(SCRATCH))
             self.own.remove_garbage()
             self.shared.remove_garbage()
             return mending(unit, deaths)

@@ -24,10 +24,11 @@ from schemas.manifest import FunnelRow
 KILLED_WORKER = "killed_worker"
 NOTHING: Mapping[str, str] = MappingProxyType({})
 AT_MOST = 10
-"""Things of one unit that are given up. Where more of them end their workers, it is not the things."""
+"""Things of one unit that are given up; of a job that has more than 1000 units, one for each 100 of them. Where more
+things end their workers it is not the things."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Mending:
     """Says how to go on with a unit of a job; see `Engine.for_each`."""
 
@@ -35,6 +36,10 @@ class Mending:
     max_deaths: int
     """Workers that a thing may end before it is given up."""
     say: Callable[[str], None]
+    units: int = 1
+    """Units of the job."""
+    lost: int = 0
+    """Things given up so far."""
 
     def __call__(self, unit: Mapping[str, Any], deaths: Sequence[Death]) -> Mapping[str, Any]:
         """The unit to run next, alone: the same, or with one thing more in its `given_up`.
@@ -52,11 +57,15 @@ class Mending:
         if times < self.max_deaths and len(deaths) < self.max_deaths * AT_MOST:
             self.say(f"{where}: a worker process ended here ({last.how}); what is not committed is done again, alone")
             return unit
-        if not last.key or len(given_up) == AT_MOST or times < self.max_deaths:
+        too_many = len(given_up) == AT_MOST or self.lost >= max(AT_MOST, self.units // 100)
+        if not last.key or too_many or times < self.max_deaths:
             raise RuntimeError(
-                f"{where}: {len(deaths)} worker processes ended here, the last one by {last.how}. Nothing is lost: the "
-                "same command goes on where it stood; give the machine more memory, or report it if that was not short"
+                f"{where}: {len(deaths)} worker processes ended here, the last by {last.how}"
+                + (", and there were too many such places before to give this one up" if too_many else "")
+                + ". The same command goes on where it stood: with fewer --workers, or a larger machine, if memory was "
+                "short; else please report it"
             )
+        self.lost += 1
         self.say(f"{where}: given up, it ended {times} worker processes ({last.how}); all else goes on")
         return {**unit, "given_up": {**given_up, last.key: f"{times} worker processes ended here: {last.how}"}}
 
