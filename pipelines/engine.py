@@ -36,6 +36,10 @@ Mend = Callable[[Mapping[str, Any], Sequence[Death]], Mapping[str, Any]]
 """(unit, what its workers were at when they ended) -> the unit to run next, alone; raises if there is no use."""
 
 
+_FALLEN_AT_ONCE = 10
+"""Units whose workers ended, after which they are looked at before others are begun."""
+
+
 class EngineError(ValueError):
     """Options that must not or cannot be used; the message says the cure."""
 
@@ -96,16 +100,27 @@ class LocalEngine:
         if self.announce:
             self.announce()
             self.announce = None
-        while units:
-            units, dead = self._work_off(name, function, units, self.workers)
-            for unit, death in dead:
-                deaths = [death]
-                while True:
-                    unit = mend(unit, deaths)
-                    _, again = self._work_off(name, function, [unit], 1)
-                    if not again:
-                        break
-                    deaths.append(again[0][1])
+        fallen: list[tuple[Mapping[str, Any], Death]] = []
+        while units or fallen:
+            if units and len(fallen) < _FALLEN_AT_ONCE:
+                units, more = self._work_off(name, function, units, self.workers)
+                fallen += more
+                continue
+            for unit, death in fallen:
+                self._mended(name, function, unit, death, mend)
+            fallen = []
+
+    def _mended(
+        self, name: str, function: Callable[..., None], unit: Mapping[str, Any], death: Death, mend: Mend
+    ) -> None:
+        """Runs a unit whose worker ended, alone, until it is done."""
+        deaths = [death]
+        while True:
+            unit = mend(unit, deaths)
+            _, again = self._work_off(name, function, [unit], 1)
+            if not again:
+                return
+            deaths.append(again[0][1])
 
     def _work_off(
         self, name: str, function: Callable[..., None], units: Units, workers: int
