@@ -80,8 +80,11 @@ def described(what: Mapping[str, Any] | str) -> str:
 
 def told(funnel: Sequence[FunnelRow], output: str) -> str:
     """What a person is to know of what was given up; empty if nothing was."""
-    lost = {row.stage: row.dropped[KILLED_WORKER] for row in funnel if KILLED_WORKER in row.dropped}
-    if not lost:
+    lost = Counter[str]()
+    for row in funnel:
+        if row.kind != "image_use":  # places of what was given up
+            lost[row.stage] += row.dropped.get(KILLED_WORKER, 0)
+    if not (lost := +lost):
         return ""
     reports = " and ".join(f"`m3w report {output} --rejected {stage}`" for stage in lost)
     return (

@@ -1,42 +1,37 @@
 """What goes wrong on one machine costs what it must and no more: the same bytes, or the same but for what is named.
 
-Processes that really die; a file system that is really full. The same on other flows: test_faults_of_flows.py. A whole
+Processes that really die; a file system that is really full. On other flows and on the web: in their own modules. A whole
 command that is killed: test_resume.py.
 """
 
 import json
-import os
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from builds import build_in, digests, dropped, letters, m3w, manifest, samples, unfinished, write_recipe
+from builds import (
+    build_in,
+    check_counts,
+    digests,
+    letters,
+    m3w,
+    manifest,
+    poisoned,
+    sample_of,
+    samples,
+    unfinished,
+    write_recipe,
+)
 from crawls import records, small
 from test_counts import row
 from test_resume import done
 
 from pipelines.engine import LocalEngine
 
-HERE = Path(__file__).parent
 PAGE = "browse/stable/sect.how-to-migrate.html"
 IMAGE = "browse/stable/images/inst-gdm.png"
-
-
-def poisoned(what: str, how: str, once: Path | str, *arguments: object) -> tuple[int, str, str]:
-    """The command with defects (see poisoned.py): exit code, stdout and stderr."""
-    command = [sys.executable, HERE / "poisoned.py", what, how, once, *arguments]
-    path = os.pathsep.join([str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
-    ran = subprocess.run(
-        list(map(str, command)),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "PYTHONPATH": path, "COLUMNS": "100"},
-    )
-    return ran.returncode, ran.stdout, ran.stderr
 
 
 def place_of(url: str) -> tuple[int, int]:
@@ -48,19 +43,6 @@ def place_of(url: str) -> tuple[int, int]:
         at += len(record.stored)
     (place,) = found
     return place
-
-
-def sample_of(output: Path) -> str:
-    """The address of some page that became a sample."""
-    return str(min(sample.json["url"] for sample in samples(output).values()))
-
-
-def check_counts(output: Path) -> None:
-    """In is out and dropped, in each row; each drop has its letter; the samples are those of the last row."""
-    funnel = manifest(output).funnel
-    assert all(entry.becomes or entry.into == entry.out + sum(entry.dropped.values()) for entry in funnel)
-    assert dropped(letters(output)) == {(r.kind, r.stage, reason): n for r in funnel for reason, n in r.dropped.items()}
-    assert funnel[-1].kind == "sample" and funnel[-1].out == len(samples(output))
 
 
 # --- workers that die ------------------------------------------------------------------------------------------------
