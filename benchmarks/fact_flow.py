@@ -24,7 +24,7 @@ from pipelines.fetch import Buckets, Web, media_settings, plan_shuffle
 from pipelines.flows import flow_of
 from pipelines.plan import BYTES_PER_PARTITION, MAX_PARTITIONS, Plan
 from pipelines.progress import Progress
-from pipelines.recipe import load_recipe, values
+from pipelines.recipe import Recipe, load_recipe, values
 from pipelines.stage import Shuffle
 from pipelines.store.facts import count_rows
 from pipelines.store.media import MediaStore
@@ -36,9 +36,8 @@ BYTES_PER_PAGE = 58_000
 """Input of a page with its pictures, as in the benchmark `whole_job`: decides the number of partitions."""
 
 
-def run(folder: Path, recipe_file: str, pages: int, images: int, engine: Engine) -> None:
+def run(folder: Path, recipe: Recipe, pages: int, images: int, engine: Engine) -> None:
     """Every shuffle in turn, on made pages and a made ledger."""
-    recipe = load_recipe(recipe_file)
     flow = flow_of(recipe)
     partitions = min(MAX_PARTITIONS, max(1, -(-pages * BYTES_PER_PAGE // BYTES_PER_PARTITION)))
     plan = Plan(recipe=values(recipe), inputs=(), lists=(), places={}, units=(), partitions=partitions, allowances=())
@@ -87,11 +86,11 @@ def tell(**told: Any) -> None:
 
 
 @contextmanager
-def chosen(spark: bool, folder: Path) -> Iterator[Engine]:
+def chosen(spark: bool, folder: Path, recipe: Recipe) -> Iterator[Engine]:
     """This machine, or a cluster on it that ends with the block."""
     words = ForSpark(master="", job_server="", spark_submit="", spark_conf=(), worker_command="")
     if not spark:
-        with chosen_engine("local", words, 1, (), lambda line: None) as engine:
+        with chosen_engine("local", words, "1", recipe, (), lambda line: None) as engine:
             yield engine
         return
     with cluster(spark_home(ROOT / ".venv-spark"), folder / "cluster", memory="3g") as found:
@@ -99,7 +98,7 @@ def chosen(spark: bool, folder: Path) -> Iterator[Engine]:
         conf += ["spark.driver.host=127.0.0.1", "spark.driver.bindAddress=127.0.0.1"]
         jar = str(ROOT / "build/spark/job-server.jar")
         words = replace(words, master=found.master, job_server=jar, spark_conf=tuple(conf))
-        with chosen_engine("spark", words, 2, (), lambda line: None) as engine:
+        with chosen_engine("spark", words, "2", recipe, (), lambda line: None) as engine:
             yield engine
 
 
@@ -111,8 +110,9 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=5, help="of a page")
     parser.add_argument("--spark", action="store_true")
     options = parser.parse_args()
-    with chosen(options.spark, options.folder) as engine:
-        run(options.folder / "build", options.recipe, options.pages, options.images, engine)
+    recipe = load_recipe(options.recipe)
+    with chosen(options.spark, options.folder, recipe) as engine:
+        run(options.folder / "build", recipe, options.pages, options.images, engine)
 
 
 if __name__ == "__main__":

@@ -6,19 +6,22 @@ A build that was killed goes on where it stood when it is started again with the
 alone. Everything in the output but `run.json` is a function of input, recipe, code and ledger.
 """
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pipelines.accounting import Funnel, account_scan, account_shards, account_shuffle, rows_of
+from pipelines.claims import Death
 from pipelines.cut_videos import SCRATCH
-from pipelines.engine import Engine
+from pipelines.engine import Engine, Mend
 from pipelines.facts import SAMPLES, SHARDS, TODO, URLS, WANTED, UrlFact
 from pipelines.fetch import Buckets, Web, fetch_unit, plan_shuffle, things_fetched
 from pipelines.flow import Places, Step, UnitJob
 from pipelines.flows import flow_of
+from pipelines.given_up import Mending
 from pipelines.places import check_base_url, folder_named, locked, refuse_overlap, told_when_full
 from pipelines.plan import BYTES_PER_PARTITION, Plan, PlanError, check_same, load_plan, make_plan, save_plan
 from pipelines.progress import Progress
@@ -28,6 +31,7 @@ from pipelines.scan import scan_unit
 from pipelines.shards import write_shard
 from pipelines.shuffles import Shuffles
 from pipelines.sources.inputs import plan_units
+from pipelines.sources.records import Span
 from pipelines.sources.units import Unit
 from pipelines.sources.warc import misplaced
 from pipelines.stage import Shuffle
@@ -46,6 +50,8 @@ OUTPUTS = (
 """What a build writes, besides the media store: what --fresh removes."""
 ROWS_PER_PASS = 100_000
 """Default of `BuildOptions.rows_per_pass`: some 200 MB."""
+MAX_DEATHS = 3
+"""Default of `BuildOptions.max_deaths`."""
 TODO_PER_BUCKET = 250
 """Images of one unit of the fetch that the input holds; decides how evenly workers are loaded, never the result."""
 
@@ -69,6 +75,8 @@ class BuildOptions:
     rows_per_pass: int = ROWS_PER_PASS
     """Rows of facts that a pass takes, if a partition has no more; of a cluster, that go into one file of what a
     shuffle writes. Decides memory, never the result."""
+    max_deaths: int = MAX_DEATHS
+    """Worker processes that a record or an image may kill before it is given up."""
 
 
 def build(recipe: Recipe, options: BuildOptions, engine: Engine, web: Web, progress: Progress) -> Manifest:
@@ -207,11 +215,11 @@ class Jobs:
 
     def mended(self, units: list[Unit]) -> list[Unit]:
         """The units, those whose range did not begin where the one before it ended replaced by exact ones."""
-        by_file: dict[str, list[tuple[Unit, tuple[int, int]]]] = {}
+        by_file: dict[str, list[tuple[Unit, Span | None]]] = {}
         for unit in units:
             if unit.kind == "warc":
-                first, end = self.work.done("scan", unit.id)["span"]
-                by_file.setdefault(unit.name, []).append((unit, (first, end)))
+                span = self.work.done("scan", unit.id)["span"]
+                by_file.setdefault(unit.name, []).append((unit, span and tuple(span)))
         for read in by_file.values():
             for old, new in misplaced(read):
                 paths.delete_file(self.work.done_path("scan", old.id))  # first: what is half deleted is not done
@@ -255,6 +263,7 @@ class Jobs:
         buckets = Buckets(held=max(workers * 4, -(-addresses // TODO_PER_BUCKET)), web=workers)
         paths.delete_tree(self.work.path("facts", TODO.name))
         paths.delete_tree(self.work.path("done", "fetch"))
+        paths.delete_tree(self.work.path("begun", "fetch"))
         plan = plan_shuffle(self.recipe, self.web, buckets)
         self.shuffles.forget(plan)
         self.shuffle(plan, account=False)
@@ -266,6 +275,7 @@ class Jobs:
             own=self.own,
             recipe=self.recipe,
             web=self.web,
+            since=int(time.time()),
         )
         if units := sorted({path.split("/")[-2] for path in self.work.fact_files(TODO)}):
             self.for_each("fetch", function, [{"unit": unit} for unit in units], len(units))
@@ -304,7 +314,20 @@ class Jobs:
     def for_each(self, job: str, function: Callable[..., None], units: Sequence[dict[str, Any]], total: int) -> None:
         paths.delete_tree(self.work.path("progress", job))
         with self.progress.watching(job, self.work, total):
-            self.engine.for_each(job, function, units)
+            self.engine.for_each(job, function, units, self.mend(job, total))
+
+    def mend(self, job: str, total: int) -> Mend:
+        """What to do when a worker process has ended, as a unit of the job: first, remove what it left unfinished."""
+        mending = Mending(job, self.options.max_deaths, self.progress.say, total)
+
+        def mend(unit: Mapping[str, Any], deaths: Sequence[Death]) -> Mapping[str, Any]:
+            paths.delete_unfinished(self.output, besides="media")
+            paths.delete_tree(self.work.path(SCRATCH))
+            self.own.remove_garbage()
+            self.shared.remove_garbage()
+            return mending(unit, deaths)
+
+        return mend
 
     def ledger_digest(self) -> str:
         """Of the outcome of every address that was wanted, whatever their order: the sum of the rows' digests."""

@@ -4,10 +4,15 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from functools import partial
 
 from pipelines.build import BuildOptions
-from pipelines.engine import Engine, EngineError, engine
+from pipelines.engine import Engine, EngineError, LocalEngine, engine
+from pipelines.machine import machine, worker_bytes, workers_for
+from pipelines.recipe import Recipe
 from pipelines.store import paths
+
+AUTO = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,21 +28,25 @@ class ForSpark:
 
 @contextmanager
 def chosen_engine(
-    name: str, words: ForSpark, workers: int | None, options: Sequence[str], say: Callable[[str], None]
+    name: str, words: ForSpark, workers: str, recipe: Recipe, options: Sequence[str], say: Callable[[str], None]
 ) -> Iterator[Engine]:
     """The engine `name` with Beam options `options`; says what was filled in.
+
+    Args:
+        workers: a number, or "auto".
 
     Raises:
         EngineError: options that do not go together.
     """
+    number = number_of(workers)
     if name == "spark":
         from pipelines.spark.engine import Spark, spark_engine  # half a second
 
-        if workers is None:
+        if number is None:
             raise EngineError("--engine spark: say with --workers how many Python workers are to run on the cluster")
         spark = Spark(
             master=words.master,
-            workers=workers,
+            workers=number,
             conf=words.spark_conf,
             job_server=words.job_server,
             submit=words.spark_submit,
@@ -49,11 +58,27 @@ def chosen_engine(
     else:
         if stray := [field.name for field in fields(words) if getattr(words, field.name)]:
             raise EngineError(f"--{stray[0].replace('_', '-')} belongs to --engine spark")
-        chosen = engine(workers or 1, options)
+        chosen = engine(number or 1, options)
+        if number is None and isinstance(chosen, LocalEngine):
+            chosen.workers, why = workers_for(machine(), worker_bytes(recipe))
+            chosen.announce = partial(say, why)
     try:
         yield chosen
     finally:
         chosen.close()
+
+
+def number_of(workers: str) -> int | None:
+    """The number that --workers was given; None for "auto".
+
+    Raises:
+        EngineError: it is neither.
+    """
+    if workers == AUTO:
+        return None
+    if not workers.isdecimal() or int(workers) < 1:
+        raise EngineError(f"--workers {workers}: give a number from 1, or {AUTO}")
+    return int(workers)
 
 
 def seen_from_afar(options: BuildOptions) -> BuildOptions:

@@ -1,7 +1,7 @@
 """The `m3w` command. Each command is an ordinary function; `main` turns what a person can mend into one clear line.
 
-Exit codes: 0 all is well; 1 the data or a check is not as it should be; 2 the command was given wrongly; 130 stopped by
-Ctrl-C; 141 nobody reads what it prints.
+Exit codes: 0 all is well; 1 the data or a check is not as it should be; 2 the command was given wrongly; 3 a build is
+complete but for what it had to give up; 130 stopped by Ctrl-C; 141 nobody reads what it prints.
 """
 
 import json
@@ -24,6 +24,7 @@ app.add_typer(recipe_app, name="recipe")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
 DataSet = Annotated[str, typer.Argument(help="A data set's folder.")]
+GIVEN_UP = 3
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 """What a shell makes of a program that ends because nobody reads on: `m3w verify D | head -1`."""
@@ -73,8 +74,12 @@ def build(
         str | None, typer.Option(help="Media store to share between builds; OUTPUT/media if not given.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes: on this machine (1), or on the whole cluster.")
-    ] = None,
+        str,
+        typer.Option(metavar="N|auto", help="Worker processes; auto: by this machine's cores and memory. Spark: N."),
+    ] = "auto",
+    max_deaths: Annotated[
+        int, typer.Option(min=1, help="Worker processes that a page or image may kill before it is given up.")
+    ] = 3,
     engine: Annotated[EngineName, typer.Option(help="This machine, or a Spark cluster (docs/engines.md).")] = (
         EngineName.LOCAL
     ),
@@ -103,6 +108,7 @@ def build(
     from pipelines.build import build as run_build
     from pipelines.choose import ForSpark, chosen_engine, seen_from_afar
     from pipelines.fetch import Web
+    from pipelines.given_up import told
     from pipelines.progress import Progress
     from pipelines.recipe import load_recipe
     from pipelines.report import print_report
@@ -124,7 +130,13 @@ def build(
     allowances = TestAllowances(loopback=TestFlag.LOOPBACK in flags, pacing_off=TestFlag.NO_PACING in flags)
     progress = Progress(quiet)
     options = BuildOptions(
-        inputs=tuple(input_), output=output, base_url=base_url, media=media, fresh=fresh, keep_work=keep_work
+        inputs=tuple(input_),
+        output=output,
+        base_url=base_url,
+        media=media,
+        fresh=fresh,
+        keep_work=keep_work,
+        max_deaths=max_deaths,
     )
     words = ForSpark(
         master=master,
@@ -136,13 +148,16 @@ def build(
     if engine == EngineName.SPARK:
         options = seen_from_afar(options)
     web = Web(agent=agent, allowances=allowances, connections=connections)
-    with chosen_engine(engine, words, workers, context.obj, progress.say) as chosen:
+    with chosen_engine(engine, words, workers, loaded, context.obj, progress.say) as chosen:
         manifest = run_build(loaded, options, chosen, web, progress)
     if not quiet:
         print_report(manifest, Console())
     if not manifest.shards:
         print(f"m3w: no document was left: `m3w report {output}` says which stages dropped them", file=sys.stderr)
         raise typer.Exit(1)
+    if lost := told(manifest.funnel, output):
+        print(f"m3w: {lost}", file=sys.stderr)
+        raise typer.Exit(GIVEN_UP)
 
 
 @app.command()

@@ -6,7 +6,7 @@ a pack and its clips' documents to another, and is committed by its done-file.
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from io import BytesIO
@@ -17,9 +17,11 @@ from PIL import Image as Picture
 
 from dedup.exact import text_digest
 from pipelines.accounting import Funnel, rows_of
+from pipelines.claims import at
 from pipelines.facts import CLIPS, VIDEOS_FOUND, DocumentFact, LedgerRow, to_json
 from pipelines.filters.images import ImageFacts, judge_safety
 from pipelines.flow import Places, UnitJob
+from pipelines.given_up import NOTHING
 from pipelines.media.safety import load_scorer
 from pipelines.recipe import VideoRecipe
 from pipelines.scan import pack_line
@@ -76,17 +78,24 @@ class _Account:
         funnel.check("clip", rows_of(work, CLIPS), "cut")
 
 
-def cut_unit(unit: str, places: Places, recipe: VideoRecipe, stages: Any) -> None:
-    """Cuts the videos of one unit; `stages(recipe)` are those of a clip's text."""
+def cut_unit(
+    unit: str, places: Places, recipe: VideoRecipe, stages: Any, given_up: Mapping[str, str] = NOTHING
+) -> None:
+    """Cuts the videos of one unit; `stages(recipe)` are those of a clip's text.
+
+    What is `given_up` killed its worker; see `pipelines.given_up`.
+    """
     if not places.work.is_done("cut", unit):
-        _Cut(unit, places, recipe, stages(recipe)).run()
+        _Cut(unit, places, recipe, stages(recipe), given_up).run()
 
 
 class _Cut:
     """The state of one attempt at a unit."""
 
-    def __init__(self, unit: str, places: Places, recipe: VideoRecipe, stages: Sequence[Stage]) -> None:
-        self.unit, self.places, self.recipe, self.stages = unit, places, recipe, stages
+    def __init__(
+        self, unit: str, places: Places, recipe: VideoRecipe, stages: Sequence[Stage], given_up: Mapping[str, str]
+    ) -> None:
+        self.unit, self.places, self.recipe, self.stages, self.given_up = unit, places, recipe, stages, given_up
         self.config = CutConfig(
             video=recipe.video,
             scenes=recipe.scenes,
@@ -111,6 +120,7 @@ class _Cut:
         )
         with paths.publishing(work.path(self.texts)) as texts, PackWriter(work.path(self.frames)) as frames:
             for video in videos:
+                at(video.key, f"at {video.url}")
                 self.tally.see("video", "cut")
                 for clip, document in self.clips_of(video):
                     self.keep(video, clip, document, texts, frames)
@@ -126,7 +136,10 @@ class _Cut:
         line = paths.read_range(self.places.work.path(video.pack), video.pack_offset, video.pack_length)
         document = document_from_json(json.loads(line))
         files = {number: LedgerRow._make(json.loads(row)) for number, row in json.loads(video.images)}
-        cut = self.cut(document, files)
+        if detail := self.given_up.get(video.key):
+            cut: CutVideo | Rejected = Rejected("killed_worker", detail)
+        else:
+            cut = self.cut(document, files)
         if isinstance(cut, Rejected):
             self.tally.drop("video", "cut", cut.reason)
             self.letters.append(dead_letter_line(document_letter(video, "cut", cut.reason, cut.detail)))

@@ -25,14 +25,32 @@ from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from apache_beam.transforms.environments import EmbeddedPythonEnvironment, SubprocessSDKEnvironment
 
 from pipelines import worker
+from pipelines.claims import Death, unfinished
 from pipelines.stage import ForEachUnit
+from pipelines.worker import WORKER_ENDED
 
 Build = Callable[[Any], Any]
 """Adds the transforms of a job to a pipeline."""
+Units = Sequence[Mapping[str, Any]]
+Mend = Callable[[Mapping[str, Any], Sequence[Death]], Mapping[str, Any]]
+"""(unit, what its workers were at when they ended) -> the unit to run next, alone; raises if there is no use."""
+
+
+_FALLEN_AT_ONCE = 10
+"""Units whose workers ended, after which they are looked at before others are begun."""
 
 
 class EngineError(ValueError):
     """Options that must not or cannot be used; the message says the cure."""
+
+
+class WorkerEndedError(RuntimeError):
+    """A worker process ended before its work did."""
+
+
+def no_mending(unit: Mapping[str, Any], deaths: Sequence[Death]) -> Mapping[str, Any]:
+    """The end of a job whose worker ended."""
+    raise WorkerEndedError(f"{WORKER_ENDED}: {deaths[-1].how} {deaths[-1].name}")
 
 
 class Engine(Protocol):
@@ -45,8 +63,12 @@ class Engine(Protocol):
     def run(self, name: str, build: Build) -> None:
         """Runs the pipeline that `build` makes."""
 
-    def for_each(self, name: str, function: Callable[..., None], units: Sequence[Mapping[str, Any]]) -> None:
-        """Runs `function(**unit)` for each unit of work, each at least once; see `ForEachUnit`."""
+    def for_each(self, name: str, function: Callable[..., None], units: Units, mend: Mend = no_mending) -> None:
+        """Runs `function(**unit)` for each unit of work, each at least once; see `ForEachUnit`.
+
+        Args:
+            mend: on one machine says what to do with a unit whose worker process ended; a cluster has its own ways.
+        """
 
     def close(self) -> None:
         """Ends what runs for all pipelines."""
@@ -60,22 +82,71 @@ class LocalEngine:
     options: tuple[str, ...] = ()
     """Further Beam options, as on the command line."""
     at_once: bool = False
+    isolated: bool = False
+    """Units run in worker processes though there is but one worker: what kills it does not kill this process."""
+    announce: Callable[[], None] | None = None
+    """Called once, before workers start: a command that is refused says only why."""
 
     def __post_init__(self) -> None:
         refuse_dangerous(self.options)
-        if self.workers > 1:
+        self.isolated = self.isolated or self.workers > 1
+        if self.isolated:
             worker.start_server()
 
-    def for_each(self, name: str, function: Callable[..., None], units: Sequence[Mapping[str, Any]]) -> None:
-        workers = min(self.workers, len(units))
-        with tempfile.TemporaryDirectory(prefix="m3w-") as claims:
-            work = ForEachUnit(function, units, claims if workers > 1 else "", workers)
-            self.run(name, lambda pipeline: pipeline | work, workers)
+    def for_each(self, name: str, function: Callable[..., None], units: Units, mend: Mend = no_mending) -> None:
+        if not self.isolated:
+            self.run(name, lambda pipeline: pipeline | ForEachUnit(function, units))
+            return
+        if self.announce:
+            self.announce()
+            self.announce = None
+        fallen: list[tuple[Mapping[str, Any], Death]] = []
+        while units or fallen:
+            if units and len(fallen) < _FALLEN_AT_ONCE:
+                units, more = self._work_off(name, function, units, self.workers)
+                fallen += more
+                continue
+            for unit, death in fallen:
+                self._mended(name, function, unit, death, mend)
+            fallen = []
 
-    def run(self, name: str, build: Build, workers: int = 1) -> None:
-        options = _Options([f"--direct_num_workers={workers}", *self.options], runner="FnApiRunner")
+    def _mended(
+        self, name: str, function: Callable[..., None], unit: Mapping[str, Any], death: Death, mend: Mend
+    ) -> None:
+        """Runs a unit whose worker ended, alone, until it is done."""
+        deaths = [death]
+        while True:
+            unit = mend(unit, deaths)
+            _, again = self._work_off(name, function, [unit], 1)
+            if not again:
+                return
+            deaths.append(again[0][1])
+
+    def _work_off(
+        self, name: str, function: Callable[..., None], units: Units, workers: int
+    ) -> tuple[Units, list[tuple[Mapping[str, Any], Death]]]:
+        """Runs units until no worker is left; the units that nobody began, and those whose worker ended."""
+        workers = min(workers, len(units))
+        with tempfile.TemporaryDirectory(prefix="m3w-") as folder:
+            work = ForEachUnit(function, units, folder, workers)
+            try:
+                self.run(name, lambda pipeline: pipeline | work, workers)
+            except WorkerEndedError:
+                left = unfinished(folder, len(units))
+                dead = {n: death for n, death in left.items() if death and death.pid in worker.ended}
+                if any(worker.how_ended(death.pid) == "SIGINT" for death in dead.values()):
+                    raise RuntimeError("KeyboardInterrupt") from None  # it reached the workers first
+                if not dead:
+                    raise
+                told = [(units[n], death._replace(how=worker.how_ended(death.pid))) for n, death in dead.items()]
+                return [units[n] for n in left if n not in dead], told
+        return [], []
+
+    def run(self, name: str, build: Build, workers: int = 0) -> None:
+        """Runs a pipeline in this process, or in worker processes."""
+        options = _Options([f"--direct_num_workers={max(1, workers)}", *self.options], runner="FnApiRunner")
         environment = EmbeddedPythonEnvironment.default()
-        if workers > 1:
+        if workers:
             environment = SubprocessSDKEnvironment.from_command_string("pipelines.worker")  # its handler starts them
         runner = fn_runner.FnApiRunner(environment, provision_info=_provision(options))
         worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = 0  # size-based flush only: the timed one loses elements
@@ -83,7 +154,8 @@ class LocalEngine:
             with quiet(), beam.Pipeline(runner=runner, options=options) as pipeline:
                 build(pipeline)
         except RuntimeError as error:
-            raise RuntimeError(last_words(str(error))) from error
+            words = last_words(str(error))
+            raise (WorkerEndedError if WORKER_ENDED in words else RuntimeError)(words) from error
 
     def close(self) -> None:
         """Nothing: workers end with their job."""
@@ -134,7 +206,7 @@ class BeamEngine:
     def __post_init__(self) -> None:
         refuse_dangerous(self.options)
 
-    def for_each(self, name: str, function: Callable[..., None], units: Sequence[Mapping[str, Any]]) -> None:
+    def for_each(self, name: str, function: Callable[..., None], units: Units, mend: Mend = no_mending) -> None:
         self.run(name, lambda pipeline: pipeline | ForEachUnit(function, units))
 
     def run(self, name: str, build: Build) -> None:
@@ -155,7 +227,7 @@ def engine(workers: int, options: Sequence[str]) -> Engine:
     parsed = PipelineOptions(list(options))
     runner = parsed.view_as(StandardOptions).runner
     if runner in (None, "FnApiRunner"):
-        return LocalEngine(workers, tuple(options))
+        return LocalEngine(workers, tuple(options), isolated=True)
     if runner in ("DirectRunner", "SwitchingDirectRunner"):
         raise EngineError(f"--runner={runner} may switch to another runner; leave it out to run on this machine")
     return BeamEngine(tuple(options), workers)

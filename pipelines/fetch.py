@@ -5,14 +5,16 @@ media store holds already, when only the encoder's settings differ; HTTP. Whatev
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from hashlib import sha256
 from typing import Any
 
 from dedup.transforms import Group
+from pipelines.claims import at
 from pipelines.facts import LEDGER, MEDIA, TODO, WANTED, LedgerRow, MediaFact, TodoFact, UseFact
+from pipelines.given_up import NOTHING
 from pipelines.limits import BlocklistConfig
 from pipelines.media.blocklist import Blocklist
 from pipelines.media.blocklist import load_blocklist as read_blocklist
@@ -129,14 +131,40 @@ def missing(
 
 
 def fetch_unit(
-    unit: str, work: Work, inputs: Mapping[str, str], shared: MediaStore, own: MediaStore, recipe: Recipe, web: Web
+    unit: str,
+    work: Work,
+    inputs: Mapping[str, str],
+    shared: MediaStore,
+    own: MediaStore,
+    recipe: Recipe,
+    web: Web,
+    since: int,
+    given_up: Mapping[str, str] = NOTHING,
 ) -> None:
-    """Works through one unit of TODO; what it commits before it is killed is in the ledger and not planned again."""
+    """Works through one unit of TODO; what it commits before it is killed is in the ledger and not planned again.
+
+    Args:
+        since: when TODO was planned, seconds since 1970.
+        given_up: keys of addresses whose image killed a worker; see `pipelines.given_up`.
+    """
     if work.is_done("fetch", unit):
         return
     todo = [TodoFact._make(row) for path in work.fact_files(TODO, unit) for row in read_rows(path, TodoFact)]
-    _Fetch(unit, todo, work, inputs, shared, own, recipe, web).run()
+    begun = work.path("begun", "fetch", unit)
+    left = todo
+    if paths.exists(begun):  # an attempt before this one was killed
+        tried = tried_since(since, media_settings(recipe), (shared, own))
+        left = [t for t in todo if t.url_key not in tried]
+    paths.publish(begun, b"")
+    _Fetch(unit, left, work, inputs, shared, own, recipe, web, given_up).run()
     work.mark_done("fetch", unit, {"addresses": len(todo)})
+
+
+def tried_since(since: int, settings: str, stores: Sequence[MediaStore]) -> set[str]:
+    """Keys of the addresses whose outcome was committed after a time: all that a plan of then holds and is done."""
+    parts = [path for store in stores for path in store.ledger_files()]
+    rows = (LedgerRow._make(plain) for path in parts for plain in read_rows(path, LedgerRow))
+    return {row.url_key for row in rows if row.time >= since and row.settings in ("", settings)}
 
 
 class _Fetch:
@@ -152,8 +180,10 @@ class _Fetch:
         own: MediaStore,
         recipe: Recipe,
         web: Web,
+        given_up: Mapping[str, str],
     ) -> None:
         self.todo, self.inputs, self.shared, self.own, self.recipe, self.web = todo, inputs, shared, own, recipe, web
+        self.given_up = given_up
         self.settings = media_settings(recipe)
         self.scorer = None if recipe.flow == "clips" else load_scorer(recipe.image_safety.scorer)
         self.blocklist = load_blocklist(recipe.blocklist)
@@ -169,8 +199,7 @@ class _Fetch:
                 self.record(recorder, self.held_row(todo, recorder))
         with Recorder(self.shared) as recorder:
             for todo in sorted(stored, key=lambda t: (t.name, t.offset)):
-                data = paths.read_range(self.shared.pack_path(todo.name), todo.offset, todo.length)
-                self.record(recorder, self.row(todo, data, recorder, keep=False))
+                self.record(recorder, self.stored_row(todo, recorder))
             for row in self.fetched(remote, recorder):
                 self.record(recorder, row)
         self.heart.beat(lambda: {things_fetched(self.recipe): self.seen}, last=True)
@@ -184,10 +213,26 @@ class _Fetch:
         """An image that the input holds, or that nobody may fetch in an offline run."""
         if todo.origin == "none":
             return failure(todo, "not_in_input", "offline run", retryable=True)
+        if lost := self.begin(todo):
+            return lost
         try:
             data = read_original(self.inputs, todo.origin, todo.name, todo.offset, todo.length, self.recipe.source)
         except (OSError, ValueError) as error:
             return failure(todo, "unreadable", str(error))
+        return self.row(todo, data, recorder, keep=False)
+
+    def begin(self, todo: TodoFact) -> LedgerRow | None:
+        """Notes that an image is worked on; its row if it was given up, to be tried again by the next build."""
+        at(todo.url_key, f"at {todo.url}")
+        if detail := self.given_up.get(todo.url_key):
+            return failure(todo, "killed_worker", detail, retryable=True)
+        return None
+
+    def stored_row(self, todo: TodoFact, recorder: Recorder) -> LedgerRow:
+        """An image whose original the media store holds."""
+        if lost := self.begin(todo):
+            return lost
+        data = paths.read_range(self.shared.pack_path(todo.name), todo.offset, todo.length)
         return self.row(todo, data, recorder, keep=False)
 
     def fetched(self, todo: list[TodoFact], recorder: Recorder) -> Iterator[LedgerRow]:
@@ -199,11 +244,12 @@ class _Fetch:
             lanes.setdefault(t.host_lane, []).append(t.url)
         client = Client(self.recipe.fetch, self.web.agent, self.web.allowances)
         connections = self.recipe.fetch.connections(self.web.connections)
+        at("", "while it waited for hosts")
         for url, result, tries in fetch_lanes(lanes, client, self.recipe.fetch, connections):
             t = by_url[url]
             t = t._replace(tries=t.tries + tries)
             if isinstance(result, Fetched):
-                row = self.row(t, result.body, recorder, keep=True)
+                row = self.begin(t) or self.row(t, result.body, recorder, keep=True)
                 yield row._replace(
                     http_status=result.status, final_url=result.final_url if result.final_url != url else ""
                 )
@@ -212,6 +258,7 @@ class _Fetch:
                 row = failure(t, result.reason, result.detail, retryable=result.retryable)
                 limit = self.recipe.fetch.max_bytes if result.reason == "too_large" else 0
                 yield row._replace(http_status=result.status, opt_out=opt_out, bytes=limit)
+            at("", "while it waited for hosts")
 
     def row(self, todo: TodoFact, data: bytes, recorder: Recorder, keep: bool) -> LedgerRow:
         """Checks, hashes, scores and encodes an image in one decode; stores what cannot be made again."""

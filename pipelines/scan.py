@@ -1,19 +1,22 @@
 """The scan job: a unit of the input becomes a pack of documents, facts and dead letters."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 from dedup.exact import text_digest
 from dedup.urls import image_url_key, registered_domain, url_key
+from pipelines.claims import at
 from pipelines.facts import DOCUMENTS, MEDIA, DocumentFact, MediaFact, to_json
 from pipelines.flow import Flow
+from pipelines.given_up import KILLED_WORKER, NOTHING, described
 from pipelines.rare_words import ngram_hashes, save_texts
 from pipelines.recipe import Recipe
 from pipelines.sources.inputs import read_unit
-from pipelines.sources.records import RawMedia, RawPage, RawPair, Unreadable
+from pipelines.sources.records import RawMedia, RawPage, RawPair, SourceRecord, Unreadable
 from pipelines.sources.units import Unit
 from pipelines.stage import DEAD_LETTERS, Dropped, Heartbeat, Stage, Tally, dead_letter_line, run_stages
 from pipelines.store import paths
@@ -25,23 +28,29 @@ from schemas.shard import sample_json
 from schemas.strict import from_plain, to_plain
 
 
-def scan_unit(unit: dict[str, Any], work: Work, recipe: Recipe, flow: Callable[[Recipe], Flow]) -> None:
+def scan_unit(
+    unit: dict[str, Any],
+    work: Work,
+    recipe: Recipe,
+    flow: Callable[[Recipe], Flow],
+    given_up: Mapping[str, str] = NOTHING,
+) -> None:
     """Reads a unit once and commits its pack, facts, dead letters and counts; does nothing if that was done before.
 
     Everything it writes is a function of the unit and the recipe, under names made of the unit: two attempts at once
-    write the same bytes, and the done-file comes last.
+    write the same bytes, and the done-file comes last. What is `given_up` killed its worker; see `pipelines.given_up`.
     """
     part = from_plain(Unit, unit, "unit")
     if work.is_done("scan", part.id):
         return
-    _Scan(part, work, recipe, flow(recipe)).run()
+    _Scan(part, work, recipe, flow(recipe), given_up).run()
 
 
 class _Scan:
     """The state of one attempt at a unit."""
 
-    def __init__(self, unit: Unit, work: Work, recipe: Recipe, flow: Flow) -> None:
-        self.unit, self.work, self.recipe, self.flow = unit, work, recipe, flow
+    def __init__(self, unit: Unit, work: Work, recipe: Recipe, flow: Flow, given_up: Mapping[str, str]) -> None:
+        self.unit, self.work, self.recipe, self.flow, self.given_up = unit, work, recipe, flow, given_up
         self.tally = Tally()
         self.documents: list[DocumentFact] = []
         self.media: list[MediaFact] = []
@@ -53,7 +62,7 @@ class _Scan:
         heart = Heartbeat(self.work.progress("scan", self.unit.id))
         reader = read_unit(self.unit, self.recipe.source)
         with paths.publishing(self.work.path(self.pack)) as pack:
-            for record in reader:
+            for record in self.watched(reader):
                 self.tally.see("record", "read")
                 if isinstance(record, Unreadable):
                     self.drop("record", "read", record.rejected, record.url, record.source)
@@ -68,7 +77,26 @@ class _Scan:
                             self.ngrams.append(ngram_hashes(document.text))
                 heart.beat(self.seen)
         heart.beat(self.seen, last=True)
-        self.commit(reader.span)
+        self.commit(None if any(key.startswith("read") for key in self.given_up) else reader.span)
+
+    def watched(self, records: Iterable[SourceRecord]) -> Iterator[SourceRecord]:
+        """The records; what was given up is a refusal."""
+        source = Source(file=self.unit.name, offset=self.unit.start)
+        reading = iter(records)
+        for number in count():
+            at(f"read {number}", f"at record {number}, before it was read")
+            if detail := self.given_up.get(f"read {number}"):
+                rest = f"all from here on in {described(to_plain(self.unit))}: {detail}"
+                here = replace(source, offset=source.offset + source.length, length=0)
+                yield Unreadable(rejected=Rejected(KILLED_WORKER, rest), source=here)
+                return
+            if (record := next(reading, None)) is None:
+                return
+            source = record.source
+            at(f"{number}", f"at record {number}, {record.url or 'of ' + source.file}, byte {source.offset}")
+            if detail := self.given_up.get(f"{number}"):
+                record = Unreadable(rejected=Rejected("killed_worker", detail), url=record.url, source=source)
+            yield record
 
     def seen(self) -> dict[str, int]:
         kind = self.flow.kind
@@ -140,7 +168,10 @@ class _Scan:
         dropped = DeadLetter(kind=kind, stage=stage, reason=why.reason, detail=why.detail, url=url, source=source)
         self.letters.append(dead_letter_line(dropped))
 
-    def commit(self, span: tuple[int, int]) -> None:
+    def commit(self, span: tuple[int, int] | None) -> None:
+        """Args:
+        span: what was read of the input; None: up to where is not known.
+        """
         work, part = self.work, self.unit.id
         work.save_facts(DOCUMENTS[self.flow.kind], self.documents, part)
         work.save_facts(MEDIA, self.media, part)
@@ -155,7 +186,7 @@ class _Scan:
             part,
             {
                 "unit": to_plain(self.unit),
-                "span": list(span),
+                "span": span and list(span),
                 "documents": len(self.documents),
                 "media": len(self.media),
                 "funnel": to_plain(self.tally.rows()),

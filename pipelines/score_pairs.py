@@ -7,16 +7,18 @@ samples     -> those that are similar enough, their documents with the score
 
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from PIL import Image as Picture
 
 from pipelines.accounting import Funnel, dropped_by, rows_of
+from pipelines.claims import at
 from pipelines.facts import PAIRS_FOUND, SAMPLES, SampleFact
 from pipelines.filters.similarity import Pair, SimilarityConfig, judge_similarity, similarities
 from pipelines.flow import Places, UnitJob
+from pipelines.given_up import NOTHING
 from pipelines.recipe import PairRecipe
 from pipelines.scan import pack_line
 from pipelines.select import lost_uses
@@ -67,8 +69,11 @@ class _Found:
     picture: Picture.Image | Rejected
 
 
-def score_unit(unit: str, places: Places, recipe: PairRecipe) -> None:
-    """Scores the pairs of a unit, passes on those that are similar enough, and commits it by its done-file."""
+def score_unit(unit: str, places: Places, recipe: PairRecipe, given_up: Mapping[str, str] = NOTHING) -> None:
+    """Scores the pairs of a unit, passes on those that are similar enough, and commits it by its done-file.
+
+    What is `given_up` killed its worker; see `pipelines.given_up`.
+    """
     work, config = places.work, recipe.similarity
     if work.is_done(NAME, unit):
         return
@@ -78,7 +83,7 @@ def score_unit(unit: str, places: Places, recipe: PairRecipe) -> None:
     letters: list[str] = []
     seen = Counter[str]()
     with paths.publishing(work.path(pack)) as stream:
-        for batch in _batches(_found(unit, places, recipe), config):
+        for batch in _batches(_found(unit, places, recipe, given_up), config):
             for one, score in zip(batch, _scores(batch, config), strict=True):
                 seen["pairs"] += 1
                 if isinstance(judged := judge_similarity(score, config), Rejected):
@@ -101,12 +106,16 @@ def score_unit(unit: str, places: Places, recipe: PairRecipe) -> None:
     work.mark_done(NAME, unit, seen)
 
 
-def _found(unit: str, places: Places, recipe: PairRecipe) -> Iterator[_Found]:
+def _found(unit: str, places: Places, recipe: PairRecipe, given_up: Mapping[str, str]) -> Iterator[_Found]:
     """The pairs of a unit by their keys, with the images that their shards will hold."""
     read = partial(read_member, places.inputs, places.shared, places.own, recipe)
     rows = sorted(row for path in places.work.fact_files(PAIRS_FOUND, unit) for row in read_rows(path, SampleFact))
     for fact in map(SampleFact._make, rows):
         document = document_of(fact, places.work)
+        at(fact.key, f"at the image of {document.url}")
+        if detail := given_up.get(fact.key):
+            yield _Found(fact, document, Rejected("killed_worker", detail))
+            continue
         (member,) = make_sample(fact, document, read).members.values()
         try:
             with Picture.open(io.BytesIO(member), formats=("JPEG", "PNG")) as picture:
@@ -131,6 +140,7 @@ def _batches(found: Iterator[_Found], config: SimilarityConfig) -> Iterator[list
 
 def _scores(batch: Sequence[_Found], config: SimilarityConfig) -> Iterator[float | Rejected]:
     pairs: list[Pair] = [(one.picture, one.document.text) for one in batch if not isinstance(one.picture, Rejected)]
+    at("", f"in the scorer, with {len(pairs)} pairs of which the first is {batch[0].document.url}")
     scores = iter(similarities(pairs, config) if pairs else [])
     for one in batch:
         yield one.picture if isinstance(one.picture, Rejected) else next(scores)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 
+from pipelines.claims import at
 from pipelines.facts import SHARDS, LedgerRow, SampleFact
 from pipelines.media.strip import strip
 from pipelines.recipe import Recipe
@@ -37,6 +38,7 @@ def write_shard(
         writer = ShardWriter(stream)
         for plain in rows:
             fact = SampleFact._make(plain)
+            at("", f"at sample {fact.key}")
             page = document_of(fact, work)
             made = make_clip(fact, page, work) if page.kind == "clip" else make_sample(fact, page, read)
             writer.write(made)

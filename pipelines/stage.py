@@ -15,12 +15,12 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 
 from dedup.transforms import Group, SmallestRows
+from pipelines.claims import claimed
 from pipelines.facts import FactSet, partition
 from pipelines.store import paths
 from pipelines.store.facts import read_rows, write_rows
@@ -134,17 +134,12 @@ class _RunUnits(beam.DoFn):
 
     def process(self, element: list[dict[str, Any]]) -> None:
         for number, unit in enumerate(element):
-            if not self.claims or claimed(self.claims, number):
+            if not self.claims:
                 self.function(**unit)
-
-
-def claimed(folder: str, number: int) -> bool:
-    """Whether this worker is the first that asks for a unit."""
-    try:
-        Path(folder, str(number)).touch(exist_ok=False)
-    except FileExistsError:
-        return False
-    return True
+                continue
+            with claimed(self.claims, number) as ours:
+                if ours:
+                    self.function(**unit)
 
 
 class Heartbeat:

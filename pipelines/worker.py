@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from multiprocessing import forkserver, resource_tracker, util
-from typing import Any
+from typing import Any, ClassVar
 
 import grpc
 from apache_beam.portability import python_urns
@@ -30,6 +30,8 @@ WORKER_ENDED = (
     "a worker process ended before its work did (killed, or out of memory?); "
     "the same command goes on where it stood, with fewer --workers if memory was short"
 )
+ended: dict[int, int] = {}
+"""Exit codes of the workers that ended before they were told to, by process id."""
 
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(["pipelines.worker_preload"])
@@ -90,10 +92,21 @@ def work(environment: dict[str, str]) -> None:
         sys.exit(1)
 
 
+def how_ended(pid: int) -> str:
+    """In a few words, how a worker ended: a signal by its name, or its exit code."""
+    code = ended.get(pid, 0)
+    try:
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    except ValueError:
+        return f"signal {-code}"
+
+
 @worker_handlers.WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)
 class WatchedWorkerHandler(worker_handlers.GrpcWorkerHandler):
     """The driver's side of a worker process: takes the place of Beam's."""
 
+    started: ClassVar[list["WatchedWorkerHandler"]] = []
+    """All of this process that were not closed."""
     closing = False
 
     def __init__(self, _command: bytes, state: Any, provision_info: Any, grpc_server: Any) -> None:
@@ -108,20 +121,34 @@ class WatchedWorkerHandler(worker_handlers.GrpcWorkerHandler):
         }
         self.process = _server.Process(target=work, args=(environment,), daemon=True)
         self.process.start()
+        self.pid = int(self.process.pid or 0)
+        ended.pop(self.pid, None)  # of an earlier process with the same number
+        self.started.append(self)
         self.watcher = threading.Thread(name="watch_worker", target=self._watch, daemon=True)
         self.watcher.start()
 
     def _watch(self) -> None:
-        """Answers in the place of a worker that has ended before it was told to."""
+        """Answers in the place of a worker that has ended before it was told to, when the others have no work left.
+
+        At the first such answer Beam ends the job, and with it the others in the middle of their units.
+        """
         self.process.join()
-        why = f"{WORKER_ENDED}: exit code {self.process.exitcode}"
+        if not self.closing:
+            ended[self.pid] = self.process.exitcode or 0
+        why = f"{WORKER_ENDED}: {how_ended(self.pid)}"
         while not self.closing:
-            for number, future in list(self.control_conn._futures_by_id.items()):
-                future.set(beam_fn_api_pb2.InstructionResponse(instruction_id=number, error=why))
+            if not any(other.busy() for other in list(self.started)):
+                for number, future in list(self.control_conn._futures_by_id.items()):
+                    future.set(beam_fn_api_pb2.InstructionResponse(instruction_id=number, error=why))
             time.sleep(0.1)
+
+    def busy(self) -> bool:
+        """Whether the worker lives and owes an answer."""
+        return self.pid not in ended and bool(self.control_conn._futures_by_id)
 
     def close(self) -> None:
         self.closing = True
+        self.started.remove(self)
         super().close()
 
     def stop_worker(self) -> None:

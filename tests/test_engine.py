@@ -1,11 +1,14 @@
 import gc
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import pytest
@@ -13,6 +16,7 @@ from apache_beam.runners.portability.fn_api_runner import worker_handlers
 from apache_beam.runners.worker import data_plane
 from beam_testing import run_units
 
+from pipelines.claims import Death, at
 from pipelines.engine import BeamEngine, EngineError, LocalEngine, engine, refuse_dangerous
 
 # --- what is refused -------------------------------------------------------------------------------------------------
@@ -161,9 +165,12 @@ def test_units_run_in_other_processes_without_timers_and_with_our_options(tmp_pa
     assert buffers <= {data_plane.SizeBasedBufferingClosableOutputStream.__name__}
 
 
-def test_one_unit_stays_in_this_process(tmp_path: Path) -> None:
-    run_units(describe_worker, [{"folder": str(tmp_path), "number": 1, "workers": 1}], LocalEngine(2))
-    assert json.loads((tmp_path / "1.json").read_text())["pid"] == os.getpid()
+@pytest.mark.parametrize("isolated", [False, True])
+def test_one_worker_is_a_process_of_its_own_if_it_is_to_be(isolated: bool, tmp_path: Path) -> None:
+    units = [{"folder": str(tmp_path), "number": 1, "workers": 1}]
+    run_units(describe_worker, units, LocalEngine(isolated=isolated))
+    assert (json.loads((tmp_path / "1.json").read_text())["pid"] != os.getpid()) == isolated
+    assert isinstance(one := engine(1, []), LocalEngine) and one.isolated, "as the command's are"
 
 
 def long_first(folder: str, number: int) -> None:
@@ -190,6 +197,32 @@ def die(number: int) -> None:
 def test_a_worker_that_dies_ends_the_job_with_an_error() -> None:
     with pytest.raises(RuntimeError, match="a worker process ended before its work"):
         run_units(die, [{"number": n} for n in range(4)], LocalEngine(2))
+
+
+def die_until(number: int, folder: str, deaths: int = 0) -> None:
+    """Dies at unit 3 until there were three deaths; notes whether another unit runs beside it."""
+    path = Path(folder, f"{number}.ended")
+    at(str(number), f"at number {number}")
+    if number == 3 and deaths < 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.05)
+    with path.open("x"):  # a second time would raise
+        pass
+
+
+@pytest.mark.timeout(60)
+def test_a_unit_whose_worker_dies_is_mended_when_all_others_are_done(tmp_path: Path) -> None:
+    """It is run alone until it is done; the units of workers that live are not run again."""
+    seen: list[tuple[int, str, str, int]] = []
+
+    def mend(unit: Mapping[str, Any], deaths: Sequence[Death]) -> Mapping[str, Any]:
+        seen.append((unit["number"], deaths[-1].name, deaths[-1].how, len(list(tmp_path.iterdir()))))
+        return {**unit, "deaths": len(deaths)}
+
+    units = [{"number": number, "folder": str(tmp_path)} for number in range(12)]
+    LocalEngine(2).for_each("units", die_until, units, mend)
+    assert seen == [(3, "at number 3", "SIGKILL", 11)] * 3
+    assert len(list(tmp_path.iterdir())) == 12
 
 
 def complain(number: int) -> None:

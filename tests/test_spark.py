@@ -21,6 +21,7 @@ from google.protobuf import struct_pb2
 
 from pipelines.choose import ForSpark, absolute, chosen_engine
 from pipelines.engine import EngineError, LocalEngine
+from pipelines.recipe import load_recipe
 from pipelines.spark import boot, versions
 from pipelines.spark.engine import Spark, SparkEngine, filled_in, jvm_words, own_options, spark_engine
 from pipelines.spark.leash import leashed
@@ -275,8 +276,8 @@ def test_a_master_that_needs_spark_submit(tmp_path: Path, monkeypatch: pytest.Mo
     spark_engine(on_yarn(tmp_path, submit=""), []).close()
 
 
-def choose(name: str, words: ForSpark, workers: int | None = None) -> Any:
-    with chosen_engine(name, words, workers, [], lambda _: None) as chosen:
+def choose(name: str, words: ForSpark, workers: str = "auto") -> Any:
+    with chosen_engine(name, words, workers, load_recipe("demo"), [], lambda _: None) as chosen:
         return chosen
 
 
@@ -294,7 +295,7 @@ def test_the_engine_is_chosen(tmp_path: Path) -> None:
         spark_conf=(),
         worker_command="w",
     )
-    assert isinstance(choose("spark", words, 2), SparkEngine)
+    assert isinstance(choose("spark", words, "2"), SparkEngine)
 
 
 def test_paths_are_those_of_all_hosts() -> None:

@@ -39,21 +39,26 @@ def read_warc(unit: Unit, config: SourceConfig) -> Generator[SourceRecord, None,
     return (yield from read_records(unit, config, interpret))
 
 
-def misplaced(read: Sequence[tuple[Unit, Span]]) -> list[tuple[Unit, Unit]]:
+def misplaced(read: Sequence[tuple[Unit, Span | None]]) -> list[tuple[Unit, Unit]]:
     """Units of one .warc.gz that began at a wrong place, each with the unit to read in its stead.
 
     Give all units of the file with the spans of their readers, in order. What the wrong units yielded must be thrown
     away, and the check made again with the new units and spans, until nothing is returned: at the latest after as many
-    rounds as there are units, since each round makes at least one more of them right.
+    rounds as there are units, since each round makes at least one more of them right. Of a unit without a span it is
+    not known where it ended: the one after it is taken as it is.
     """
     wrong: list[tuple[Unit, Unit]] = []
-    reached = 0
-    for unit, (first, end) in read:
-        begin = min(reached, unit.end)
+    reached: int | None = 0
+    for unit, span in read:
+        if span is None:
+            reached = None
+            continue
+        first, end = span
+        begin = first if reached is None else min(reached, unit.end)
         owns_any = end > first
         if first != begin if owns_any else begin < unit.end:
             wrong.append((unit, replace(unit, start=begin, exact=True)))
-        reached = max(reached, end if owns_any else unit.end)
+        reached = max(reached or 0, end if owns_any else unit.end)
     return wrong
 
 

@@ -23,7 +23,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.job_server import JavaJarJobServer, StopOnExitJobServer
 from apache_beam.runners.portability.spark_runner import SparkJarJobServer, SparkRunner
 
-from pipelines.engine import Build, EngineError, quiet, refuse_dangerous
+from pipelines.engine import Build, EngineError, Mend, Units, no_mending, quiet, refuse_dangerous
 from pipelines.spark import versions
 from pipelines.spark.boot import EXPECTED, as_text
 from pipelines.spark.boot import versions as of_this_command
@@ -89,7 +89,7 @@ class SparkEngine:
     at_once: bool = True
     log: SparkLog = field(default_factory=SparkLog)
 
-    def for_each(self, name: str, function: Callable[..., None], units: Sequence[Mapping[str, Any]]) -> None:
+    def for_each(self, name: str, function: Callable[..., None], units: Units, mend: Mend = no_mending) -> None:
         self.run(name, lambda pipeline: pipeline | ForEachUnit(function, units))
 
     def run(self, name: str, build: Build) -> None:

@@ -1,6 +1,7 @@
 """What the end-to-end tests share: recipes, builds in this process and as a command, and what came out of them."""
 
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -81,6 +82,20 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
+def poisoned(what: str, how: str, once: Path | str, *arguments: object) -> tuple[int, str, str]:
+    """The command with defects (see poisoned.py): exit code, stdout and stderr."""
+    command = [sys.executable, Path(__file__).parent / "poisoned.py", what, how, once, *arguments]
+    path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    ran = subprocess.run(
+        list(map(str, command)),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": path, "COLUMNS": "100"},
+    )
+    return ran.returncode, ran.stdout, ran.stderr
+
+
 # --- what came out ---------------------------------------------------------------------------------------------------
 
 
@@ -146,6 +161,19 @@ def dropped(letters: Iterable[dict[str, Any]]) -> Counter[tuple[str, str, str]]:
     for letter in letters:
         found[letter["kind"], letter["stage"], letter["reason"]] += letter["count"]
     return found
+
+
+def sample_of(output: Path) -> str:
+    """The address of some page that became a sample."""
+    return str(min(sample.json["url"] for sample in samples(output).values()))
+
+
+def check_counts(output: Path) -> None:
+    """In is out and dropped, in each row; each drop has its letter; the samples are those of the last row."""
+    funnel = manifest(output).funnel
+    assert all(entry.becomes or entry.into == entry.out + sum(entry.dropped.values()) for entry in funnel)
+    assert dropped(letters(output)) == {(r.kind, r.stage, reason): n for r in funnel for reason, n in r.dropped.items()}
+    assert funnel[-1].kind == "sample" and funnel[-1].out == len(samples(output))
 
 
 def unfinished(output: Path) -> list[Path]:

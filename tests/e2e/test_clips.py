@@ -18,11 +18,13 @@ import pytest
 from builds import (
     Sample,
     build_in,
+    check_counts,
     digests,
     dropped,
     letters,
     m3w,
     manifest,
+    poisoned,
     samples,
     unfinished,
 )
@@ -72,7 +74,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_recipe(tmp_path_factory.mktemp("recipe") / "clips.toml")
 
 
-def check_counts(output: Path) -> None:
+def check_clips(output: Path) -> None:
     """The funnel adds up, and each drop has its letters."""
     funnel = manifest(output).funnel
     check_adds_up(funnel, "clip")
@@ -170,7 +172,7 @@ def test_frames_are_those_of_their_times(saved: Path, name: str) -> None:
 
 
 def test_defects_are_counted(saved: Path) -> None:
-    check_counts(saved)
+    check_clips(saved)
     found = {(x["url"].rpartition("/")[2], x["kind"], x["stage"], x["reason"]) for x in letters(saved)}
     assert {
         ("broken.mp4", "video", "cut", "unreadable_header"),
@@ -270,7 +272,7 @@ def test_clips_of_a_crawl(crawled: Path) -> None:
 
 
 def test_what_a_crawl_lost_is_counted(crawled: Path) -> None:
-    check_counts(crawled)
+    check_clips(crawled)
     found = Counter((x["kind"], x["stage"], x["reason"]) for x in letters(crawled))
     assert found["video", "video_duplicates", "same_url"] == 1
     assert found["image_url", "fetch", "not_in_input"] == 1
@@ -313,6 +315,33 @@ def test_killed_in_the_cutting_and_resumed(crawled: Path, crawl: Path, recipe: P
     assert digests(output) == digests(crawled)
     assert unfinished(output) == []
     assert not list((output / "work" / "scratch").glob("*")), "nothing of a killed worker stays"
+
+
+@pytest.mark.slow
+def test_a_worker_killed_once_in_each_job(crawled: Path, crawl: Path, recipe: Path, tmp_path: Path) -> None:
+    output, once = tmp_path / "out", tmp_path / "once"
+    once.mkdir()
+    command = ("build", recipe, "--input", crawl, "--output", output, "--offline", "--workers", 2, "--keep-work")
+    code, _, told = poisoned(f"cut={CAPTIONS[1]};clips={SITE}0.mp4", "SIGKILL", once, *command)
+    assert code == 0, told
+    deaths = [line for line in told.splitlines() if "a worker process ended here (SIGKILL)" in line]
+    assert [line.split(",")[0] for line in deaths] == ["cut", "shards"] and f"at {SITE}3.mp4" in deaths[0]
+    assert digests(output) == digests(crawled)
+    assert unfinished(output) == [] and not list((output / "work" / "scratch").glob("*"))
+
+
+@pytest.mark.slow
+def test_a_video_that_kills_its_worker_each_time(crawled: Path, crawl: Path, recipe: Path, tmp_path: Path) -> None:
+    """The worker itself; a decoder's death is its child's, and no worker's."""
+    output = tmp_path / "out"
+    command = ("build", recipe, "--input", crawl, "--output", output, "--offline", "--quiet", "--workers", 2)
+    code, _, told = poisoned(f"cut={CAPTIONS[1]}", "SIGSEGV", "", *command)
+    assert code == 3 and "1 in all" in told and "--rejected cut" in told
+    check_counts(output)
+    (lost,) = [letter for letter in letters(output) if letter["reason"] == "killed_worker"]
+    assert (lost["kind"], lost["url"]) == ("video", f"{SITE}3.mp4")
+    others = {key: sample for key, sample in samples(crawled).items() if sample.json["url"] != lost["url"]}
+    assert samples(output) == others and len(others) < len(samples(crawled))
 
 
 # --- a table ---------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builds import digests, dropped, letters, m3w, manifest, samples, start, write_recipe
+from builds import check_counts, digests, dropped, letters, m3w, manifest, poisoned, samples, start, write_recipe
 from datasets import picture
 from webserver import Request, Route, WebServer, drip, flood, hang_up, in_turn, raw, redirect, reply
 
@@ -496,3 +496,30 @@ def test_two_builds_at_once_share_a_store(tmp_path: Path) -> None:
     assert sum(len(sample.members) for sample in samples(tmp_path / "one").values()) == 4
     named = {row.name for row in ledger(media)}
     assert named == {path.name for path in (media / "packs").iterdir()}
+
+
+# --- an image that kills its worker ----------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_an_image_of_the_web_that_kills_its_worker_each_time(tmp_path: Path) -> None:
+    """What was committed is not asked for again; the next build tries the image once more."""
+    routes: dict[str, Route] = {f"/{number}.jpg": image(jpeg(100 + number)) for number in range(8)}
+    routes["/poison.jpg"] = image(jpeg(99) + b"POISON")
+    recipe = write_recipe(tmp_path / "lenient.toml", **LENIENT, fetch={**FETCH, "host_connections": 1})
+    with WebServer(routes=routes) as server:
+        shown = [[server.url(path) for path in some] for some in (list(routes)[:4], list(routes)[4:])]
+        command = ("build", recipe, "--input", write_table(tmp_path / "pages.jsonl", shown), *LIFTED)
+        command = (*command, "--workers", 2, "--media", tmp_path / "media", "--output")
+        code, _, told = poisoned("web=POISON", "SIGKILL", "", *command, tmp_path / "out")
+        assert code == 3 and "1 in all" in told and "--rejected fetch" in told
+        asked = Counter(request.path for request in server.requests)
+        assert asked["/poison.jpg"] == 4, "once for each death, and once to be given up"
+        check_counts(tmp_path / "out")
+        (lost,) = [x for x in letters(tmp_path / "out") if (x["kind"], x["reason"]) == ("image_url", "killed_worker")]
+        assert lost["url"] == server.url("/poison.jpg")
+        server.requests.clear()
+        assert m3w(*command, tmp_path / "again") == (0, "", "")
+        assert {request.path for request in server.requests} - {"/robots.txt"} == {"/poison.jpg"}
+        assert m3w(*command[:-3], "--media", tmp_path / "other", "--output", tmp_path / "undisturbed") == (0, "", "")
+    assert digests(tmp_path / "again") == digests(tmp_path / "undisturbed")

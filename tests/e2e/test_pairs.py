@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from builds import build_in, digests, letters, m3w, manifest, samples
+from builds import build_in, digests, letters, m3w, manifest, poisoned, sample_of, samples, unfinished
 from PIL import Image
 from test_counts import check_adds_up, row
 
@@ -98,6 +98,20 @@ def test_the_same_bytes(how: str, pairs: Path, crawl: Path, pairs_recipe: Path, 
     output = build_in(tmp_path / "out", crawl, pairs_recipe, engine, size, 1 if how == "partitions" else 100_000)
     assert json.loads((output / "plan.json").read_text())["partitions"] == (5 if how == "partitions" else 1)
     assert digests(output) == digests(pairs)
+
+
+@pytest.mark.slow
+def test_a_worker_killed_once_in_each_job(pairs: Path, crawl: Path, pairs_recipe: Path, tmp_path: Path) -> None:
+    output, once = tmp_path / "out", tmp_path / "once"
+    once.mkdir()
+    what = f"ngrams=n-grams;rare_words=n-grams;fetch=crawl.warc.gz;shards={sample_of(pairs)}"
+    command = ("build", pairs_recipe, "--input", crawl, "--output", output, "--offline", "--workers", 2)
+    code, _, told = poisoned(what, "SIGKILL", once, *command)
+    assert code == 0, told
+    deaths = [line.split(",")[0] for line in told.splitlines() if "a worker process ended here (SIGKILL)" in line]
+    assert deaths == ["ngrams", "rare_words", "fetch", "shards"]
+    assert digests(output) == digests(pairs)
+    assert unfinished(output) == []
 
 
 def test_text_of_the_pages_that_have_no_images(crawl: Path, reference: Path, tmp_path: Path) -> None:

@@ -163,28 +163,18 @@ def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_trouble_of_one_worker_is_told_in_one_line(reference: Path, crawl: Path, recipe: Path, tmp_path: Path) -> None:
-    """One is killed; then a unit raises in one; then all goes well."""
+@pytest.mark.parametrize("job", ["scan", "fetch", "shards"])
+def test_one_worker_is_killed_and_the_command_goes_on(job: str, large: tuple[Path, Path], tmp_path: Path) -> None:
+    """From outside, in the middle of whatever it does; deaths at certain things: test_faults.py."""
+    recipe, reference = large
     output = tmp_path / "out"
-    command = ("build", recipe, "--input", crawl, "--output", output, "--offline", "--quiet", "--workers", 2)
+    command = ("build", recipe, "--input", CRAWL, "--output", output, "--offline", "--workers", 2)
     with running(*command) as process:
-        wait_until(process, lambda: done(output, "scan"))
-        one, _ = workers_of(process)
-        one.kill()
-        out, err = process.communicate(timeout=120)
-        assert process.returncode == 1 and out == ""
-    assert err.startswith("m3w: a worker process ended before its work did") and err.count("\n") == 1
-
-    (output / "shards").touch()  # where a folder should be
-    with running(*command) as process:
-        out, err = process.communicate(timeout=120)
-        assert process.returncode == 1 and out == ""
-    assert (
-        err.startswith("m3w: ") and "FileExistsError" in err and str(output / "shards") in err and err.count("\n") == 1
-    )
-
-    (output / "shards").unlink()
-    finish(*command)
+        wait_until(process, lambda: done(output, job) and workers_of(process))
+        workers_of(process)[0].kill()
+        out, err = process.communicate(timeout=300)
+    assert process.returncode == 0 and "samples" in out, err
+    assert "a worker process ended here (SIGKILL)" in err or job == "shards", "there are few shards: it may have ended"
     assert digests(output) == digests(reference)
     assert unfinished(output) == []
 

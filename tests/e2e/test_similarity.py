@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builds import build_in, digests, dropped, letters, m3w, manifest, samples
+from builds import build_in, check_counts, digests, dropped, letters, m3w, manifest, poisoned, sample_of, samples
 from colour_scorer import COLOURS
 from PIL import Image
 from test_counts import check_adds_up, row
@@ -159,21 +159,51 @@ def test_batches_are_made_by_the_keys_alone(archive: Path, tmp_path: Path, monke
     assert sizes[3] >= 12 and sizes[1] + sizes[2]
 
 
-def test_a_build_that_is_killed_while_it_scores_goes_on(scored: Path, archive: Path, tmp_path: Path) -> None:
+def test_a_build_whose_scorer_dies_goes_on(scored: Path, archive: Path, tmp_path: Path) -> None:
+    """Once: its unit is scored again, by the same command."""
     log, output = tmp_path / "log", tmp_path / "out"
     command = [sys.executable, "-m", "pipelines.cli", "build", str(recipe(tmp_path)), "--input", str(archive)]
     command += ["--output", str(output), "--offline"]
     path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, "COLOUR_LOG": str(log), "COLOUR_DIE": "25"}
-    for code in (9, 0):
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-        assert done.returncode == code, done.stderr
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("a worker process ended here (exit code 9)") == 1
+    assert "in the scorer, with 1 pairs of which the first is https://pictures.invalid/" in done.stderr
     asked = Counter(log.read_text().splitlines())
-    assert asked.pop("a grey picture") == 2  # each start tries the scorer
+    assert asked.pop("a grey picture") == 1  # the start tries the scorer
     assert asked.keys() == {text for text, _, _ in pairs()}
     again = [text for text, count in asked.items() if count > 1 + ("unlucky" in text or "undefined" in text)]
     assert len(again) <= 2  # those of the unit that was not done
     assert digests(output) == digests(scored)
+
+
+@pytest.mark.slow
+def test_a_pair_whose_picture_kills_its_worker_each_time(
+    scored: Path, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out"
+    url = sample_of(scored)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # where the scorer is
+    command = ("build", recipe(tmp_path), "--input", archive, "--output", output, "--offline", "--quiet")
+    code, _, told = poisoned(f"similarity={url}", "SIGSEGV", "", *command, "--workers", 2)
+    assert code == 3 and "1 in all" in told and "--rejected similarity" in told
+    check_counts(output)
+    (lost,) = [letter for letter in letters(output) if letter["reason"] == "killed_worker"]
+    assert (lost["kind"], lost["url"]) == ("pair", url)
+    assert samples(output) == {key: found for key, found in samples(scored).items() if found.json["url"] != url}
+
+
+@pytest.mark.slow
+def test_a_scorer_that_kills_its_worker_each_time_ends_the_build(
+    scored: Path, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    command = ("build", recipe(tmp_path), "--input", archive, "--output", tmp_path / "out", "--offline", "--quiet")
+    code, _, told = poisoned("scorer=unlucky", "SIGSEGV", "", *command, "--workers", 2)
+    assert code == 1 and told.startswith("m3w: similarity, ") and "in the scorer, with 1 pairs" in told
+    assert m3w(*command) == (0, "", "")
+    assert digests(tmp_path / "out") == digests(scored)
 
 
 def test_what_cannot_work_is_told_before_anything_is_read(archive: Path, tmp_path: Path) -> None:
