@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from pipelines.accounting import Funnel, account_scan, account_shards, account_shuffle, rows_of
 from pipelines.claims import Death
 from pipelines.cut_videos import SCRATCH
+from pipelines.digests import digests
 from pipelines.engine import Engine, Mend
 from pipelines.facts import SAMPLES, SHARDS, TODO, URLS, WANTED, UrlFact
 from pipelines.fetch import Buckets, Web, fetch_unit, plan_shuffle, things_fetched
@@ -23,7 +24,7 @@ from pipelines.flow import Places, Step, UnitJob
 from pipelines.flows import flow_of
 from pipelines.given_up import Mending
 from pipelines.places import check_base_url, folder_named, locked, refuse_overlap, told_when_full
-from pipelines.plan import BYTES_PER_PARTITION, Plan, PlanError, check_same, load_plan, make_plan, save_plan
+from pipelines.plan import BYTES_PER_PARTITION, Plan, PlanError, check_same, is_file, load_plan, make_plan, save_plan
 from pipelines.progress import Progress
 from pipelines.publish import publish
 from pipelines.recipe import Recipe
@@ -48,6 +49,8 @@ OUTPUTS = (
     "plan.json",  # last: it says that the folder is ours
 )
 """What a build writes, besides the media store: what --fresh removes."""
+DIGESTS = ".digests"
+"""Folder of the output where workers of a cluster note the digests of files, for a moment."""
 ROWS_PER_PASS = 100_000
 """Default of `BuildOptions.rows_per_pass`: some 200 MB."""
 MAX_DEATHS = 3
@@ -91,7 +94,7 @@ def build(recipe: Recipe, options: BuildOptions, engine: Engine, web: Web, progr
     refuse_overlap(options.inputs, output, media)
     check_base_url(options.base_url)
     with told_when_full(output, media), locked(output):
-        plan = resume_or_plan(recipe, options, output, web)
+        plan = resume_or_plan(recipe, options, output, engine, web)
         if paths.exists(paths.join(output, "_SUCCESS")):
             manifest = finished(output, web)
             progress.say(f"{output} is complete already; nothing to do (--fresh begins anew)")
@@ -102,14 +105,16 @@ def build(recipe: Recipe, options: BuildOptions, engine: Engine, web: Web, progr
         return jobs.run()
 
 
-def resume_or_plan(recipe: Recipe, options: BuildOptions, output: str, web: Web) -> Plan:
+def resume_or_plan(recipe: Recipe, options: BuildOptions, output: str, engine: Engine, web: Web) -> Plan:
     """The plan that the output was started with, or a new one.
 
     What --fresh deletes is deleted last: only where a build of ours was started, and only if the new one can be.
     """
     units = plan_units(options.inputs, options.base_url, recipe.source)
     lifted = [name for name, on in to_plain(web.allowances).items() if on]
-    plan = make_plan(recipe, units, lifted, options.bytes_per_partition)
+    files = [unit.path for unit in units if is_file(unit)]
+    digest = digests(files, engine, paths.join(output, DIGESTS), "inputs")
+    plan = make_plan(recipe, units, lifted, options.bytes_per_partition, digest)
     path = paths.join(output, "plan.json")
     if paths.exists(path):
         old = load_plan(path)
@@ -121,7 +126,7 @@ def resume_or_plan(recipe: Recipe, options: BuildOptions, output: str, web: Web)
             paths.delete_tree(paths.join(output, name))
             paths.delete_file(paths.join(output, name))
     elif not paths.is_remote(output) and (
-        found := [p.name for p in Path(output).glob("*") if p.name not in (".lock", "media")]
+        found := [p.name for p in Path(output).glob("*") if p.name not in (".lock", "media", DIGESTS)]
     ):
         raise PlanError(
             f"{output} is not empty ({found[0]} is there) and no build was started in it; give another folder"
@@ -192,8 +197,10 @@ class Jobs:
             self.steps(self.flow.write)
             shards = self.write_shards(self.deal())
         with self.progress.job("publish", ""):
+            files = [paths.join(self.output, shard.name) for shard in shards]
+            digest = digests(files, self.engine, paths.join(self.output, DIGESTS), "verify")
             manifest = publish(
-                self.recipe, self.plan, self.work, self.output, self.funnel, shards, self.ledger_digest()
+                self.recipe, self.plan, self.work, self.output, self.funnel, shards, self.ledger_digest(), digest
             )
             self.progress.save(paths.join(self.output, "run.json"), self.engine)
             if not self.options.keep_work:
