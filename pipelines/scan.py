@@ -77,6 +77,7 @@ class _Scan:
                         if self.flow.count_words:
                             self.ngrams.append(ngram_hashes(document.text))
                 heart.beat(self.seen)
+        at("", "when all was read")
         heart.beat(self.seen, last=True)
         self.commit(None if any(key.startswith("read") for key in self.given_up) else reader.span)
 
@@ -170,9 +171,7 @@ class _Scan:
         self.letters.append(dead_letter_line(dropped))
 
     def commit(self, span: tuple[int, int] | None) -> None:
-        """Args:
-        span: what was read of the input; None: up to where is not known.
-        """
+        """Writes what there is; `span` is where in the input it stood, None if it is not known up to where."""
         partitions, work, part = self.work.partitions, self.work, self.unit.id
         for facts, rows in ((DOCUMENTS[self.flow.kind], self.documents), (MEDIA, self.media)):
             split: dict[int, list[Any]] = {}
