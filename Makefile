@@ -4,7 +4,7 @@
 SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	$$p -c '$(SUITABLE)' 2>/dev/null && echo $$p && break; done)
-WORKERS ?= 1
+WORKERS ?= auto
 SEED ?= 0
 VENV := .venv
 BIN := $(VENV)/bin

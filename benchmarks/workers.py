@@ -26,7 +26,7 @@ def measure(scratch: Path, quick: bool) -> Result:
         (
             f"{pages} pages with their images ({corpus.bytes / 1e6:.0f} MB); recipe m3w with no safety scorer; medians "
             f"of {repeats}. The second worker's gain by pair of runs: {', '.join(f'{gain:.2f}' for gain in gains)}.",
-            "One worker runs in the process of the command; two are processes of their own. Shuffles of facts (select, "
+            "Workers are processes of their own, one too. Shuffles of facts (select, "
             "and a part of write) run in one process.",
         ),
     )

@@ -58,7 +58,7 @@ class Mending:
             self.say(f"{where}: a worker process ended here ({last.how}); what is not committed is done again, alone")
             return unit
         too_many = len(given_up) == AT_MOST or self.lost >= max(AT_MOST, self.units // 100)
-        if not last.key or too_many or times < self.max_deaths:
+        if not last.key or last.key in given_up or too_many or times < self.max_deaths:
             raise RuntimeError(
                 f"{where}: {len(deaths)} worker processes ended here, the last by {last.how}"
                 + (", and there were too many such places before to give this one up" if too_many else "")

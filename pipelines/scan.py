@@ -76,6 +76,7 @@ class _Scan:
                         if self.flow.count_words:
                             self.ngrams.append(ngram_hashes(document.text))
                 heart.beat(self.seen)
+        at("", "when all was read")
         heart.beat(self.seen, last=True)
         self.commit(None if any(key.startswith("read") for key in self.given_up) else reader.span)
 
@@ -169,9 +170,7 @@ class _Scan:
         self.letters.append(dead_letter_line(dropped))
 
     def commit(self, span: tuple[int, int] | None) -> None:
-        """Args:
-        span: what was read of the input; None: up to where is not known.
-        """
+        """Writes what there is; `span` is where in the input it stood, None if it is not known up to where."""
         work, part = self.work, self.unit.id
         work.save_facts(DOCUMENTS[self.flow.kind], self.documents, part)
         work.save_facts(MEDIA, self.media, part)

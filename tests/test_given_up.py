@@ -82,6 +82,12 @@ def test_what_has_no_name_ends_the_build() -> None:
         Mending("shards", 3, lambda _: None)({"name": "train-000003"}, deaths("", "", ""))
 
 
+def test_what_kills_though_it_is_given_up_ends_the_build() -> None:
+    unit = {**UNIT, "given_up": {"a": "3 worker processes ended here: SIGSEGV"}}
+    with pytest.raises(RuntimeError, match="4 worker processes ended here"):
+        Mending("fetch", 3, lambda _: None)(unit, deaths("a", "a", "a", "a"))
+
+
 def test_deaths_at_ever_other_places_end_the_build() -> None:
     mend, dead = Mending("fetch", 2, lambda _: None), [str(number) for number in range(100)]
     with pytest.raises(RuntimeError, match="worker processes ended here"):

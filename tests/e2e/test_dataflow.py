@@ -36,7 +36,7 @@ class DryRun:
     )
     jobs: list[str] = field(default_factory=list)
 
-    def for_each(self, name: str, function: Callable[..., None], units: Sequence[Mapping[str, Any]]) -> None:
+    def for_each(self, name: str, function: Callable[..., None], units: Sequence[Mapping[str, Any]], _: object) -> None:
         self.run(name, lambda pipeline: pipeline | ForEachUnit(function, units))
 
     def run(self, name: str, build: Callable[[Any], Any]) -> None:

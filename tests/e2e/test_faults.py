@@ -1,7 +1,7 @@
 """What goes wrong on one machine costs what it must and no more: the same bytes, or the same but for what is named.
 
-Processes that really die; a file system that is really full. On other flows and on the web: in their own modules. A
-whole command that is killed: test_resume.py.
+Processes that really die; a file system that is really full. Other flows and the web: in their own modules. A whole
+command that is killed: test_resume.py.
 """
 
 import json

@@ -447,7 +447,7 @@ def test_a_fetch_that_was_killed_asks_for_nothing_that_was_committed(tmp_path: P
         urls = [server.url(f"/i/{number}.jpg") for number in range(count)]
         pages = [urls[n : n + per_page] for n in range(0, count, per_page)]
         table = write_table(tmp_path / "pages.jsonl", pages)
-        command = ("build", recipe, "--input", table, *LIFTED, "--output")
+        command = ("build", recipe, "--input", table, *LIFTED, "--workers", 1, "--output")
         Gate(server, count)
         assert m3w(*command, tmp_path / "whole")[::2] == (0, "")
         server.requests.clear()
