@@ -13,7 +13,7 @@ DEMO := build/demo
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-full test-dataflow test-prism test-spark test-peers test-trees fuzz spark-jar spark-demo lint docs learn bench clean distclean
+.PHONY: help demo test test-full test-dataflow test-prism test-spark test-peers test-trees fuzz prism spark-jar spark-demo lint docs learn bench clean distclean
 
 help: ## What can be made (this)
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -60,6 +60,8 @@ test-spark: $(VENV)/.stamp-test $(VENV)/.stamp-compiled $(VENV)-spark/.stamp bui
 
 spark-demo: $(VENV)/.stamp-compiled $(VENV)-spark/.stamp build/spark/job-server.jar ## Start a Spark cluster, build the demo on it, compare with one machine, stop it
 	$(BIN)/python -m engines.spark.demo
+
+prism: build/prism ## Beam's Prism, by Go
 
 spark-jar: build/spark/job-server.jar ## Beam's job server for Spark, from what Maven has: for places where Beam cannot fetch its own
 
