@@ -13,7 +13,7 @@ DEMO := build/demo
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-full test-dataflow test-prism test-spark test-peers test-trees fuzz prism spark-jar spark-demo lint docs learn bench clean distclean
+.PHONY: help demo test test-full test-engines test-dataflow test-prism test-spark test-peers test-trees fuzz prism spark-jar spark-demo lint docs learn bench clean distclean
 
 help: ## What can be made (this)
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -49,6 +49,10 @@ test-full: lint $(VENV)/.stamp-compiled $(VENV)-spark/.stamp build/spark/job-ser
 # Not a part of `test`: what Dataflow needs is 340 MB, and makes every later start of a process slower.
 test-dataflow: $(VENV)/.stamp-dataflow ## The jobs that Dataflow would get, made without an account and run here
 	$(BIN)/python -m pytest tests/e2e/test_dataflow.py
+
+# The reference crawl of the tests once on each engine, for .ci/run; in memory and with two processes it is in `test`.
+test-engines: $(VENV)/.stamp-dataflow $(VENV)/.stamp-compiled build/prism $(VENV)-spark/.stamp build/spark/job-server.jar ## A small build on Prism, on a Spark cluster both ways, and as Dataflow's jobs (needs Go, Java, Maven)
+	$(BIN)/python -m pytest tests/e2e/test_prism.py tests/e2e/test_spark_both_ways.py tests/e2e/test_dataflow.py
 
 # Needs Go, which builds Prism (a minute or three, once).
 test-prism: $(VENV)/.stamp-test $(VENV)/.stamp-compiled build/prism ## The same bytes on Beam's Prism, as a second opinion
