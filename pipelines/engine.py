@@ -211,8 +211,11 @@ class BeamEngine:
 
     def run(self, name: str, build: Build) -> None:
         options = PipelineOptions([*self.options, "--no_save_main_session"])
-        with beam.Pipeline(options=options) as pipeline:
-            build(pipeline)
+        try:
+            with beam.Pipeline(options=options) as pipeline:
+                build(pipeline)
+        except RuntimeError as error:
+            raise RuntimeError(f"{name}: {last_words(str(error))}") from error
 
     def close(self) -> None:
         """Nothing that we started."""
