@@ -194,19 +194,20 @@ class _Build:
         units, exact = list[Unit](), list(self.plan.units)
         while units != exact:
             units = exact
-            if left := [unit for unit in units if not self.work.is_done("scan", unit.id)]:
+            ready = self.work.done_parts("scan")
+            if left := [unit for unit in units if unit.id not in ready]:
                 self.for_each("scan", function, [{"unit": to_plain(unit)} for unit in left], len(units))
             exact = self.mended(units)
-        done = [self.work.done("scan", unit.id) for unit in units]
+        done = self.work.all_done("scan", [unit.id for unit in units])
         account_scan(self.funnel, self.work, done, self.flow)
 
     def mended(self, units: list[Unit]) -> list[Unit]:
         """The units, those whose range did not begin where the one before it ended replaced by exact ones."""
         by_file: dict[str, list[tuple[Unit, tuple[int, int]]]] = {}
-        for unit in units:
-            if unit.kind == "warc":
-                first, end = self.work.done("scan", unit.id)["span"]
-                by_file.setdefault(unit.name, []).append((unit, (first, end)))
+        warcs = [unit for unit in units if unit.kind == "warc"]
+        for unit, facts in zip(warcs, self.work.all_done("scan", [unit.id for unit in warcs]), strict=True):
+            first, end = facts["span"]
+            by_file.setdefault(unit.name, []).append((unit, (first, end)))
         for read in by_file.values():
             for old, new in misplaced(read):
                 paths.delete_file(self.work.done_path("scan", old.id))  # first: what is half deleted is not done
@@ -226,16 +227,18 @@ class _Build:
     def unit_job(self, job: UnitJob) -> None:
         """Runs the units of a job that are not done yet, then counts."""
         units = job.units(self.work)
-        if left := [unit for unit in units if not self.work.is_done(job.name, unit)]:
+        ready = self.work.done_parts(job.name)
+        if left := [unit for unit in units if unit not in ready]:
             self.for_each(job.name, partial(job.function, places=self.places), [{"unit": u} for u in left], len(units))
         if job.account:
             job.account(self.funnel, self.work)
 
     def shuffle(self, shuffle: Shuffle, account: bool = True) -> None:
         """Runs the passes of a shuffle that are not done yet, then counts."""
+        ready = self.work.done_parts("shuffles")
         for number, passes in enumerate(self.passes(shuffle)):
             part = f"{shuffle.name}.{number:06d}"
-            if not self.work.is_done("shuffles", part):
+            if part not in ready:
                 self.engine.run(part, partial(self.add_pass, shuffle, passes, part))
                 self.work.mark_done("shuffles", part, {})
         if account:
@@ -311,7 +314,8 @@ class _Build:
         numbers = {split: self.recipe.shards.count(counts[split], sizes[split]) for split in counts}
         self.shuffle(shard_shuffle(numbers, self.flow.sample_kind or self.flow.kind))
         planned = [shard_name(split, number) for split, count in numbers.items() for number in range(count)]
-        names = [name for name in planned if self.work.fact_files(SHARDS, name)]
+        filled = {path.split("/")[-2] for path in self.work.fact_files(SHARDS)}
+        names = [name for name in planned if name in filled]
         function = partial(
             write_shard,
             output=self.output,
@@ -321,9 +325,10 @@ class _Build:
             own=self.own,
             recipe=self.recipe,
         )
-        if left := [name for name in names if not self.work.is_done("shards", name)]:
+        ready = self.work.done_parts("shards")
+        if left := [name for name in names if name not in ready]:
             self.for_each("shards", function, [{"name": name} for name in left], len(names))
-        shards = [from_plain(Shard, self.work.done("shards", name), name) for name in names]
+        shards = [from_plain(Shard, *both) for both in zip(self.work.all_done("shards", names), names, strict=True)]
         account_shards(self.funnel, shards, self.flow.sample_kind)
         return shards
 
