@@ -5,15 +5,16 @@ the service account of the machine). With STORAGE_EMULATOR_HOST requests go to t
 """
 
 import base64
+import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import md5
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from pipelines.store.remote import PassingError, PerProcess, StoreError, bucket_and_key, gone
+from pipelines.store.remote import PassingError, PerProcess, StoreError, bucket_and_key, gone, retried
 
 HOST = "https://storage.googleapis.com"
 SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
@@ -21,6 +22,7 @@ TIMEOUT = (10, 60)
 """Seconds to connect, and between two pieces of an answer."""
 CONNECTIONS = 16
 """At once; deleting takes a request for each object."""
+EMPTY_PART = "--part\r\nContent-Type: application/octet-stream\r\n\r\n"
 _PIECE_BYTES = 1 << 20
 
 
@@ -83,6 +85,9 @@ class GcsStore:
     def put(self, path: str, stream: BinaryIO, size: int) -> None:
         """One request, whatever the size: what is cut off never becomes an object."""
         bucket, key = bucket_and_key(path)
+        if not size:
+            self._put_nothing(path, bucket, key)
+            return
         state = md5(usedforsecurity=False)
 
         def pieces() -> Iterator[bytes]:
@@ -96,11 +101,24 @@ class GcsStore:
             f"/upload/storage/v1/b/{bucket}/o",
             params={"uploadType": "media", "name": key, "fields": "size,md5Hash"},
             headers={"Content-Type": "application/octet-stream"},
-            data=_Sized(pieces(), size) if size else b"",
+            data=_Sized(pieces(), size),
         ) as answer:
             stored = answer.json()
         if (int(stored.get("size", size)), stored.get("md5Hash")) != (size, base64.b64encode(state.digest()).decode()):
             raise PassingError("what arrived is not what was sent")
+
+    def _put_nothing(self, path: str, bucket: str, key: str) -> None:
+        """An empty object, as the second of two parts: not every server takes a request without a body."""
+        parts = (f"--part\r\nContent-Type: application/json\r\n\r\n{json.dumps({'name': key})}", EMPTY_PART, "--part--")
+        with self._asked(
+            path,
+            "POST",
+            f"/upload/storage/v1/b/{bucket}/o",
+            params={"uploadType": "multipart", "fields": "size"},
+            headers={"Content-Type": "multipart/related; boundary=part"},
+            data="\r\n".join(parts).encode(),
+        ):
+            pass
 
     def size(self, path: str) -> int | None:
         try:
@@ -112,9 +130,13 @@ class GcsStore:
     def list_names(self, path: str) -> Iterator[str]:
         bucket, prefix = bucket_and_key(path)
         params = {"prefix": prefix, "fields": "items/name,nextPageToken", "maxResults": "1000"}
-        while True:
+
+        def page() -> Any:
             with self._asked(path, "GET", f"/storage/v1/b/{bucket}/o", params=params, absent="bucket") as answer:
-                found = answer.json()
+                return answer.json()
+
+        while True:
+            found = retried(path, "listing", page)
             yield from (f"gs://{bucket}/{item['name']}" for item in found.get("items", ()))
             if not found.get("nextPageToken"):
                 return
@@ -128,11 +150,11 @@ class GcsStore:
             list(pool.map(self._delete, paths))
 
     def _delete(self, path: str) -> None:
-        try:
-            with self._asked(path, "DELETE", _object(path)):
+        def once() -> None:
+            with suppress(FileNotFoundError), self._asked(path, "DELETE", _object(path)):
                 pass
-        except FileNotFoundError:
-            pass
+
+        retried(path, "deleting", once)
 
     @contextmanager
     def _asked(self, path: str, method: str, address: str, absent: str = "object", **more: Any) -> Iterator[Any]:

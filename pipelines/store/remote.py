@@ -39,11 +39,13 @@ class PassingError(Exception):
 
 
 class Store(Protocol):
-    """An object store; every method is one try, and raises
+    """An object store.
 
-    PassingError: it may help to try again.
-    FileNotFoundError: there is no such object, or no such bucket.
-    StoreError: anything else.
+    Raises:
+        PassingError: it may help to try again; not by `list_names` and `delete`, which are many requests and try again
+            each by itself.
+        FileNotFoundError: there is no such object, or no such bucket.
+        StoreError: anything else.
     """
 
     def get(self, path: str, start: int, stop: int | None) -> tuple[bytes, int]:
@@ -110,11 +112,11 @@ class Remote:
         return retried(path, "asking for its size", lambda: self.store.size(path))
 
     def list_names(self, path: str) -> list[str]:
-        return retried(path, "listing", lambda: sorted(self.store.list_names(path)))
+        return sorted(self.store.list_names(path))
 
     def delete(self, paths: Sequence[str]) -> None:
         if paths:
-            retried(paths[0], "deleting", lambda: self.store.delete(paths))
+            self.store.delete(paths)
 
     def open(self, path: str) -> BinaryIO:
         return io.BufferedReader(ObjectStream(self, path), 1 << 16)

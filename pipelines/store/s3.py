@@ -7,7 +7,7 @@ the role of the machine) unless `S3Settings` names them.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, BinaryIO
 
 from pipelines.store.remote import PassingError, PerProcess, StoreError, bucket_and_key, gone, retried
@@ -144,9 +144,13 @@ class S3Store:
     def list_names(self, path: str) -> Iterator[str]:
         bucket, prefix = bucket_and_key(path)
         more: dict[str, str] = {}
-        while True:
+
+        def page() -> Any:
             with self._asking(path) as (client, _):
-                answer = client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more)
+                return client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more)
+
+        while True:
+            answer = retried(path, "listing", page)
             yield from (f"s3://{bucket}/{entry['Key']}" for entry in answer.get("Contents", ()))
             if not answer.get("IsTruncated"):
                 return
@@ -155,13 +159,16 @@ class S3Store:
     def delete(self, paths: Sequence[str]) -> None:
         for begin in range(0, len(paths), DELETE_AT_ONCE):
             some = paths[begin : begin + DELETE_AT_ONCE]
-            keys = [{"Key": bucket_and_key(path)[1]} for path in some]
-            with self._asking(some[0]) as (client, place):
-                answer = client.delete_objects(Bucket=place["Bucket"], Delete={"Objects": keys, "Quiet": True})
-            for refused in answer.get("Errors", ()):
-                if refused["Code"] in _PASSING_CODES:
-                    raise PassingError(f"{refused['Key']}: {refused['Code']}")
-                raise StoreError(f"s3://{place['Bucket']}/{refused['Key']}: cannot be deleted: {refused['Code']}")
+            retried(some[0], "deleting", partial(self._delete, some))
+
+    def _delete(self, paths: Sequence[str]) -> None:
+        keys = [{"Key": bucket_and_key(path)[1]} for path in paths]
+        with self._asking(paths[0]) as (client, place):
+            answer = client.delete_objects(Bucket=place["Bucket"], Delete={"Objects": keys, "Quiet": True})
+        for refused in answer.get("Errors", ()):
+            if refused["Code"] in _PASSING_CODES:
+                raise PassingError(f"{refused['Key']}: {refused['Code']}")
+            raise StoreError(f"s3://{place['Bucket']}/{refused['Key']}: cannot be deleted: {refused['Code']}")
 
     @contextmanager
     def _asking(self, path: str) -> Iterator[tuple[Any, dict[str, str]]]:
