@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 
 from pipelines.build import BuildOptions
-from pipelines.engine import Engine, EngineError, engine
+from pipelines.engine import Engine, EngineError, engine, is_local, tell_stores, where_s3_is
 from pipelines.store import paths
 
 
@@ -23,13 +23,25 @@ class ForSpark:
 
 @contextmanager
 def chosen_engine(
-    name: str, words: ForSpark, workers: int | None, options: Sequence[str], say: Callable[[str], None]
+    name: str,
+    words: ForSpark,
+    workers: int | None,
+    options: Sequence[str],
+    say: Callable[[str], None],
+    places: Sequence[str] = (),
 ) -> Iterator[Engine]:
     """The engine `name` with Beam options `options`; says what was filled in.
+
+    Args:
+        places: what the build reads and writes.
 
     Raises:
         EngineError: options that do not go together.
     """
+    if (name != "local" or not is_local(options)) and any(place.startswith("s3://") for place in places):
+        options = [*options, *where_s3_is(options)]
+    tell_stores(options)
+    paths.prepare(places)  # before local workers are forked
     if name == "spark":
         from pipelines.spark.engine import Spark, spark_engine  # half a second
 

@@ -136,7 +136,8 @@ def build(
     if engine == EngineName.SPARK:
         options = seen_from_afar(options)
     web = Web(agent=agent, allowances=allowances, connections=connections)
-    with chosen_engine(engine, words, workers, context.obj, progress.say) as chosen:
+    places = (*options.inputs, options.output, options.media or "")
+    with chosen_engine(engine, words, workers, context.obj, progress.say, places) as chosen:
         manifest = run_build(loaded, options, chosen, web, progress)
     if not quiet:
         print_report(manifest, Console())

@@ -148,6 +148,7 @@ class Proxy:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each answer waits 40 ms for the other side to say that it has the headers
     owner: Proxy
 
     def log_message(self, *_: object) -> None:
