@@ -17,11 +17,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from unittest.mock import patch
 
-from pipelines.store import s3
+from pipelines.store import paths, s3
 
 BUCKET = "bucket"
 COMMANDS = {
@@ -206,3 +207,12 @@ def _kept(answer: HTTPResponse, length: int, method: str) -> dict[str, str]:
         headers = {k: v for k, v in headers.items() if k.lower() not in ("content-length", "transfer-encoding")}
         headers["Content-Length"] = str(length)
     return headers
+
+
+def copied(address: str, folder: Path) -> Path:
+    """A data set of a store as a local folder."""
+    for path in paths.list_files(address):
+        file = folder / path.removeprefix(address + "/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(paths.read_bytes(path))
+    return folder

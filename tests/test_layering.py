@@ -25,6 +25,7 @@ BEAM_AT_IMPORT = {
     "pipelines.engine",
     "pipelines.worker",
     "pipelines.worker_preload",
+    "pipelines.dataflow",
     "pipelines.spark.engine",
     "pipelines.spark.submit",
     "dedup.transforms",

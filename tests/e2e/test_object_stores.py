@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from builds import digests, m3w
-from object_stores import BUCKET, Proxy, StoreServer
+from object_stores import BUCKET, Proxy, StoreServer, copied
 
 from pipelines.store import paths, remote
 
@@ -16,15 +16,6 @@ def server(request: pytest.FixtureRequest, crawl: Path) -> Iterator[StoreServer]
     with StoreServer(request.param) as server, server.environment(server.port):
         paths.publish(f"{server.scheme}://{BUCKET}/crawl.warc.gz", crawl.read_bytes())
         yield server
-
-
-def copied(address: str, folder: Path) -> Path:
-    """A data set of a store as a local folder."""
-    for path in paths.list_files(address):
-        file = folder / path.removeprefix(address + "/")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(paths.read_bytes(path))
-    return folder
 
 
 def build(server: StoreServer, name: str, recipe: Path, *more: object) -> tuple[int, str, str]:
