@@ -126,8 +126,7 @@ class Proxy:
         class Handler(_Handler):
             owner = proxy
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", 0), Handler)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
         return self
@@ -145,6 +144,13 @@ class Proxy:
     def reads(self) -> list[Request]:
         """Requests for an object's bytes."""
         return [request for request in self.requests if request.range]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A client that closes its connection is nothing to print."""
 
 
 class _Handler(BaseHTTPRequestHandler):

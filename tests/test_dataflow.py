@@ -90,9 +90,9 @@ def test_options_of_another_engine_are_refused() -> None:
     ):
         with pytest.raises(EngineError, match=said), chosen_engine(name, none, None, [], print, (), words):
             pass
-    with pytest.raises(EngineError, match="give --max-workers"):
-        with chosen_engine("dataflow", none, 4, [], print, (), ForDataflow(**GOOD)):
-            pass
+    both = chosen_engine("dataflow", none, 4, [], print, (), ForDataflow(**GOOD))
+    with pytest.raises(EngineError, match="give --max-workers"), both:
+        pass
 
 
 def test_names() -> None:
