@@ -214,19 +214,19 @@ class Jobs:
         units, exact = list[Unit](), list(self.plan.units)
         while units != exact:
             units = exact
-            if left := [unit for unit in units if not self.work.is_done("scan", unit.id)]:
+            ready = self.work.done_parts("scan")
+            if left := [unit for unit in units if unit.id not in ready]:
                 self.for_each("scan", function, [{"unit": to_plain(unit)} for unit in left], len(units))
             exact = self.mended(units)
-        done = [self.work.done("scan", unit.id) for unit in units]
+        done = self.work.all_done("scan", [unit.id for unit in units])
         account_scan(self.funnel, self.work, done, self.flow)
 
     def mended(self, units: list[Unit]) -> list[Unit]:
         """The units, those whose range did not begin where the one before it ended replaced by exact ones."""
         by_file: dict[str, list[tuple[Unit, Span | None]]] = {}
-        for unit in units:
-            if unit.kind == "warc":
-                span = self.work.done("scan", unit.id)["span"]
-                by_file.setdefault(unit.name, []).append((unit, span and tuple(span)))
+        warcs = [unit for unit in units if unit.kind == "warc"]
+        for unit, facts in zip(warcs, self.work.all_done("scan", [unit.id for unit in warcs]), strict=True):
+            by_file.setdefault(unit.name, []).append((unit, facts["span"] and tuple(facts["span"])))
         for read in by_file.values():
             for old, new in misplaced(read):
                 paths.delete_file(self.work.done_path("scan", old.id))  # first: what is half deleted is not done
@@ -246,7 +246,8 @@ class Jobs:
     def unit_job(self, job: UnitJob) -> None:
         """Runs the units of a job that are not done yet, then counts."""
         units = job.units(self.work)
-        if left := [unit for unit in units if not self.work.is_done(job.name, unit)]:
+        ready = self.work.done_parts(job.name)
+        if left := [unit for unit in units if unit not in ready]:
             self.for_each(job.name, partial(job.function, places=self.places), [{"unit": u} for u in left], len(units))
         if job.account:
             job.account(self.funnel, self.work)
@@ -298,7 +299,8 @@ class Jobs:
         numbers = {split: self.recipe.shards.count(counts[split], sizes[split]) for split in counts}
         self.shuffle(shard_shuffle(numbers, self.flow.sample_kind or self.flow.kind))
         planned = [shard_name(split, number) for split, count in numbers.items() for number in range(count)]
-        return [name for name in planned if self.work.fact_files(SHARDS, name)]
+        filled = {path.split("/")[-2] for path in self.work.fact_files(SHARDS)}
+        return [name for name in planned if name in filled]
 
     def write_shards(self, names: list[str]) -> list[Shard]:
         function = partial(
@@ -310,9 +312,10 @@ class Jobs:
             own=self.own,
             recipe=self.recipe,
         )
-        if left := [name for name in names if not self.work.is_done("shards", name)]:
+        ready = self.work.done_parts("shards")
+        if left := [name for name in names if name not in ready]:
             self.for_each("shards", function, [{"name": name} for name in left], len(names))
-        shards = [from_plain(Shard, self.work.done("shards", name), name) for name in names]
+        shards = [from_plain(Shard, *both) for both in zip(self.work.all_done("shards", names), names, strict=True)]
         account_shards(self.funnel, shards, self.flow.sample_kind)
         return shards
 

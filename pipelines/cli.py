@@ -49,6 +49,7 @@ class EngineName(StrEnum):
 
     LOCAL = "local"
     SPARK = "spark"
+    DATAFLOW = "dataflow"
 
 
 class BuildCommand(TyperCommand):
@@ -80,14 +81,22 @@ def build(
     max_deaths: Annotated[
         int, typer.Option(min=1, help="Worker processes that a page or image may kill before it is given up.")
     ] = 3,
-    engine: Annotated[EngineName, typer.Option(help="This machine, or a Spark cluster (docs/engines.md).")] = (
-        EngineName.LOCAL
-    ),
+    engine: Annotated[
+        EngineName, typer.Option(help="This machine, a Spark cluster, or Dataflow (docs/engines.md).")
+    ] = (EngineName.LOCAL),
     master: Annotated[str, typer.Option(help="Spark: spark://HOST:PORT, yarn, k8s://... or local[N].")] = "",
     job_server: Annotated[str, typer.Option(help="Spark: jar of Beam's job server, if Beam cannot fetch it.")] = "",
     spark_submit: Annotated[str, typer.Option(help="Spark: submit a jar for each job with this spark-submit.")] = "",
     spark_conf: Annotated[list[str] | None, typer.Option(help="Spark: a setting KEY=VALUE; may be repeated.")] = None,
     worker_command: Annotated[str, typer.Option(help="Spark: m3w-worker as executors find it.")] = "",
+    project: Annotated[str, typer.Option(help="Dataflow: id of your project at Google.")] = "",
+    region: Annotated[str, typer.Option(help="Dataflow: where its workers run.")] = "",
+    temp_location: Annotated[str, typer.Option(help="Dataflow: gs:// folder for its own files.")] = "",
+    image: Annotated[str, typer.Option(help="Dataflow: container image of the workers.")] = "",
+    service_account: Annotated[str, typer.Option(help="Dataflow: account whose rights the workers have.")] = "",
+    machine_type: Annotated[str, typer.Option(help="Dataflow: machines of the workers.")] = "",
+    subnetwork: Annotated[str, typer.Option(help="Dataflow: network of the workers.")] = "",
+    max_workers: Annotated[int, typer.Option(min=0, help="Dataflow: machines at most (0: 10).")] = 0,
     contact: Annotated[
         str, typer.Option(help="Your e-mail address or web page, told to every host that images are fetched from.")
     ] = "",
@@ -106,7 +115,7 @@ def build(
     """
     from pipelines.build import BuildOptions
     from pipelines.build import build as run_build
-    from pipelines.choose import ForSpark, chosen_engine, seen_from_afar
+    from pipelines.choose import ForDataflow, ForSpark, chosen_engine, seen_from_afar
     from pipelines.fetch import Web
     from pipelines.given_up import told
     from pipelines.progress import Progress
@@ -145,10 +154,21 @@ def build(
         spark_conf=tuple(spark_conf or ()),
         worker_command=worker_command,
     )
+    of_dataflow = ForDataflow(
+        project=project,
+        region=region,
+        temp_location=temp_location,
+        image=image,
+        service_account=service_account,
+        machine_type=machine_type,
+        subnetwork=subnetwork,
+        max_workers=max_workers,
+    )
     if engine == EngineName.SPARK:
         options = seen_from_afar(options)
     web = Web(agent=agent, allowances=allowances, connections=connections)
-    with chosen_engine(engine, words, workers, loaded, context.obj, progress.say) as chosen:
+    places = (*options.inputs, options.output, options.media or "")
+    with chosen_engine(engine, words, workers, loaded, context.obj, progress.say, places, of_dataflow) as chosen:
         manifest = run_build(loaded, options, chosen, web, progress)
     if not quiet:
         print_report(manifest, Console())

@@ -33,6 +33,7 @@ from pipelines.spark.log import SparkLog
 from pipelines.spark.submit import SubmitRunner
 from pipelines.spark.words import words_of
 from pipelines.stage import ForEachUnit
+from pipelines.store.secrets import without_secrets
 
 TASKS_PER_WORKER = 4
 """Parts that a job is cut into for each Python worker: with more than one, a slow part holds up less."""
@@ -115,7 +116,11 @@ class SparkEngine:
         """What was found and filled in, to be shown."""
         here = ", ".join(f"{part} {text}" for part, text in self.found.items())
         spark = " ".join(f"{key}={value}" for key, value in self.conf.items())
-        return [f"versions: {here}", f"given to Beam: {' '.join(self.options)}", f"given to Spark: {spark}"]
+        return [
+            f"versions: {here}",
+            f"given to Beam: {' '.join(without_secrets(self.options))}",
+            f"given to Spark: {spark}",
+        ]
 
 
 class _ServerRunner(SparkRunner):
