@@ -19,7 +19,7 @@ from pipelines.facts import LEDGER, SAMPLES, SHARDS, TODO, URLS, WANTED, SampleF
 from pipelines.fetch import Buckets, Web, fetch_unit, plan_shuffle, things_fetched
 from pipelines.flow import Places, Step, UnitJob
 from pipelines.flows import flow_of
-from pipelines.places import check_base_url, folder_named, locked, refuse_overlap, told_when_full
+from pipelines.places import check_base_url, check_bucket, folder_named, locked, refuse_overlap, told_when_full
 from pipelines.plan import BYTES_PER_PARTITION, Plan, PlanError, check_same, load_plan, make_plan, save_plan
 from pipelines.progress import Progress
 from pipelines.publish import publish
@@ -80,6 +80,8 @@ def build(recipe: Recipe, options: BuildOptions, engine: Engine, web: Web, progr
     media = paths.join(output, "media") if options.media is None else folder_named("--media", options.media)
     refuse_overlap(options.inputs, output, media)
     check_base_url(options.base_url)
+    for folder in (output, media):
+        check_bucket(folder)
     with told_when_full(output, media), locked(output):
         plan = resume_or_plan(recipe, options, output, web)
         if paths.exists(paths.join(output, "_SUCCESS")):
