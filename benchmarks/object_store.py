@@ -46,7 +46,7 @@ def alone(wanted: Iterable[Range]) -> list[list[Range]]:
 
 
 def measure(scratch: Path, quick: bool) -> Result:
-    corpus = make_corpus(scratch / "object_store", 60 if quick else 2_000)
+    corpus = make_corpus(scratch / "object_store", 60 if quick else 1_000)
     recipe = write_recipe(scratch / "none.toml", "none")
     rows: list[list[str]] = []
     writer: list[list[str]] = []

@@ -23,7 +23,7 @@ from pipelines.fetch import Buckets, Web, fetch_unit, plan_shuffle, things_fetch
 from pipelines.flow import Places, Step, UnitJob
 from pipelines.flows import flow_of
 from pipelines.given_up import Mending
-from pipelines.places import check_base_url, folder_named, locked, refuse_overlap, told_when_full
+from pipelines.places import check_base_url, check_bucket, folder_named, locked, refuse_overlap, told_when_full
 from pipelines.plan import BYTES_PER_PARTITION, Plan, PlanError, check_same, is_file, load_plan, make_plan, save_plan
 from pipelines.progress import Progress
 from pipelines.publish import publish
@@ -93,6 +93,8 @@ def build(recipe: Recipe, options: BuildOptions, engine: Engine, web: Web, progr
     media = paths.join(output, "media") if options.media is None else folder_named("--media", options.media)
     refuse_overlap(options.inputs, output, media)
     check_base_url(options.base_url)
+    for folder in (output, media):
+        check_bucket(folder)
     with told_when_full(output, media), locked(output):
         plan = resume_or_plan(recipe, options, output, engine, web)
         if paths.exists(paths.join(output, "_SUCCESS")):

@@ -43,6 +43,16 @@ def test_a_build_on_a_store(server: StoreServer, reference: Path, recipe: Path, 
     assert code == 0, err
 
 
+def test_a_bucket_that_there_is_not_is_found_out_at_once(server: StoreServer, recipe: Path) -> None:
+    nowhere = f"{server.scheme}://no-such-bucket-of-ours"
+    for places in (
+        ("--input", f"{nowhere}/in", "--output", f"{server.scheme}://{BUCKET}/x"),
+        ("--input", f"{server.scheme}://{BUCKET}/crawl.warc.gz", "--output", f"{nowhere}/x"),
+    ):
+        code, _, err = m3w("build", recipe, *places, "--offline")
+        assert code == 2 and "no such bucket" in err and nowhere in err, err
+
+
 def test_a_store_that_fails_one_request_in_ten(
     server: StoreServer, reference: Path, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
