@@ -47,7 +47,7 @@ test-full: lint $(VENV)/.stamp-compiled $(VENV)-spark/.stamp build/spark/job-ser
 	$(BIN)/python -m pytest
 
 # Not a part of `test`: what Dataflow needs is 340 MB, and makes every later start of a process slower.
-test-dataflow: $(VENV)/.stamp-dataflow ## The jobs that Dataflow would get, made without an account and run here
+test-dataflow: $(VENV)/.stamp-dataflow ## The jobs that Dataflow would get, made without an account and run here, from and to an emulator of its store
 	$(BIN)/python -m pytest tests/e2e/test_dataflow.py
 
 # The reference crawl of the tests once on each engine, for .ci/run; in memory and with two processes it is in `test`.

@@ -109,7 +109,7 @@ class Proxy:
     """Passes requests on to a server; keeps what it saw, and spoils some.
 
     A fault is a status, "503" say (the server never sees the request), "lost" (it does, but the answer is lost) or
-    "cut" (the connection ends in the middle of the answer's body).
+    "cut" (the connection ends in the middle of the answer's body). "short" is what a client made of it that died.
     """
 
     port_behind: int
@@ -164,7 +164,10 @@ class _Handler(BaseHTTPRequestHandler):
     def pass_on(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length) if "Transfer-Encoding" not in self.headers else self._chunks()
-        fault = self.owner.fault()
+        fault = self.owner.fault() if len(body) >= length else "short"  # the client died: no server keeps that
+        if fault == "short":
+            self._answer(0, {}, b"", fault)
+            return
         if fault.isdecimal():
             self._answer(int(fault), {}, b"", fault)
             return
@@ -201,7 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             for begin in range(0, len(data), _PIECE_BYTES):
                 self.wfile.write(data[begin : begin + _PIECE_BYTES])
-        if fault in ("lost", "cut"):
+        if fault in ("lost", "cut", "short"):
             self.wfile.flush()
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True

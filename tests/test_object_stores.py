@@ -2,7 +2,11 @@
 
 import io
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from object_stores import BUCKET, Proxy, StoreServer
@@ -11,6 +15,7 @@ from pipelines.store import paths, ranges, remote, s3
 from pipelines.store.ranges import Range, Ranges, joined
 from pipelines.store.remote import StoreError
 
+ROOT = Path(__file__).parents[1]
 DATA = bytes(range(256)) * 1000
 
 
@@ -293,3 +298,54 @@ def test_without_credentials_it_says_where_they_go(monkeypatch: pytest.MonkeyPat
     s3._session.cache_clear()  # it knows those of other tests
     with pytest.raises(StoreError, match="s3://nobody/x: no credentials for S3; set AWS_ACCESS_KEY_ID"):
         paths.read_bytes("s3://nobody/x")
+
+
+# --- processes -------------------------------------------------------------------------------------------------------
+
+KILLED = """
+import io, os, sys
+from pipelines.store import paths, s3
+s3.PART_BYTES = 5 << 20
+class Deadly(io.BytesIO):
+    def read(self, size=-1):
+        if self.tell():
+            os.kill(os.getpid(), 9)
+        return super().read(size)
+paths._remote(sys.argv[1]).put(sys.argv[1], Deadly(bytes(12 << 20)), 12 << 20)
+"""
+
+
+def test_a_killed_writer_leaves_no_object(base: str, server: StoreServer, proxy: Proxy) -> None:
+    """It dies when some of the bytes are at the store already."""
+    path = paths.join(base, "killed")
+    done = subprocess.run([sys.executable, "-c", KILLED, path], cwd=ROOT, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert not paths.exists(path) and paths.list_files(base) == []
+    if server.scheme == "gs":
+        assert [(r.method, r.fault) for r in proxy.requests if r.method == "POST"] == [("POST", "short")]
+    else:
+        assert [r.method for r in proxy.requests if "partNumber" in r.path] == ["PUT"]
+        assert uploads(server) == [path.removeprefix(f"s3://{BUCKET}/")], "docs/engines.md names what is left: a part"
+
+
+def written_by_a_worker(path: str) -> None:
+    paths.publish(path, str(os.getpid()).encode())
+
+
+def test_workers_know_the_store_by_options(base: str, server: StoreServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forked ones, as those of a cluster: neither the environment nor a client of the driver's is theirs."""
+    from pipelines.engine import LocalEngine, tell_stores
+
+    if server.scheme != "s3":
+        pytest.skip("Google's has no options")
+    for name in server.variables(0):
+        monkeypatch.delenv(name, raising=False)
+    options = [f"--s3_endpoint_url=http://127.0.0.1:{server.port}", "--s3_region_name=us-east-1"]
+    options += ["--s3_access_key_id=test", "--s3_secret_access_key=test"]
+    monkeypatch.setattr("apache_beam.io.filesystems.FileSystems._pipeline_options", None)
+    tell_stores(options)
+    paths.publish(paths.join(base, "driver"), b"")
+    units = [{"path": paths.join(base, str(number))} for number in range(4)]
+    LocalEngine(2, tuple(options)).for_each("test", written_by_a_worker, units)
+    wrote = {paths.read_bytes(unit["path"]) for unit in units}
+    assert str(os.getpid()).encode() not in wrote and len(paths.list_files(base)) == 5

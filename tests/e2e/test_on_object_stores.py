@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from builds import digests, m3w
+from crawls import DEMO
 from object_stores import BUCKET, Proxy, StoreServer, copied
 
 from pipelines.store import paths, remote
@@ -90,3 +91,19 @@ def test_a_store_that_goes_away_ends_the_build_and_loses_nothing(
     assert code == 0, err
     output = f"{server.scheme}://{BUCKET}/going"
     assert digests(copied(output, tmp_path / "out")) == digests(reference)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("flow", ["demo-pairs", "demo-clips"])
+def test_other_flows(flow: str, server: StoreServer, crawl: Path, tmp_path: Path) -> None:
+    """Pairs, and clips with the ranges of their videos and frames, from a folder of the store."""
+    base = f"{server.scheme}://{BUCKET}/{flow}"
+    given = crawl if flow == "demo-pairs" else DEMO / "videos"
+    for path in [given] if given.is_file() else [path for path in given.rglob("*") if path.is_file()]:
+        paths.publish(f"{base}/{path.relative_to(given.parent)}", path.read_bytes())
+    code, _, err = m3w("build", flow, "--input", given, "--output", tmp_path / "local", "--offline")
+    assert code == 0, err
+    code, _, err = m3w("build", flow, "--input", f"{base}/{given.name}", "--output", f"{base}/out", "--offline")
+    assert code == 0, err
+    assert digests(copied(f"{base}/out", tmp_path / "out")) == digests(tmp_path / "local")
