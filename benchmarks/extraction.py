@@ -82,7 +82,7 @@ def install_peers(folder: Path) -> Path:
 
 def run(python: Path, name: str, pages: Path, urls: Path, out: Path) -> float:
     """Seconds of processor time that a tool took for the pages."""
-    command = [python, ROOT / "benchmarks" / "extraction_tools.py", name, pages, urls, out]
+    command: list[str | Path] = [python, ROOT / "benchmarks" / "extraction_tools.py", name, pages, urls, out]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     said = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
     return float(json.loads(said.splitlines()[-1])["seconds"])

@@ -174,7 +174,7 @@ def idefics(every: int, dtype: torch.dtype = torch.float32) -> nn.Module:
         perceiver_config={"use_resampler": True, "resampler_depth": 6, "resampler_n_heads": 8,
                           "resampler_head_dim": 96, "resampler_n_latents": 64, "qk_layer_norms_perceiver": True},
     )  # fmt: skip
-    model = IdeficsForVisionText2Text(config).to(dtype)
+    model: Any = IdeficsForVisionText2Text(config).to(dtype)  # type: ignore[arg-type]
     model.requires_grad_(False)
     model.model.perceiver_resampler.requires_grad_(True)
     model.model.gated_cross_attn_layers.requires_grad_(True)
@@ -255,7 +255,7 @@ def our_decode(model: Flamingo, batch: Batch) -> Decode:
 
 
 @torch.no_grad()
-def open_flamingo_decode(model: nn.Module, batch: Batch) -> Decode:
+def open_flamingo_decode(model: Any, batch: Batch) -> Decode:
     """Its images are encoded once (`cache_media`); its keys and values of them are not kept."""
     model.eval()
     dtype = next(model.parameters()).dtype

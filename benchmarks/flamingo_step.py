@@ -58,12 +58,12 @@ def main() -> None:
         batch = models.make_batch(counts, length=16 * counts[0])
         steps = {name: make(batch) for name, make in DECODED.items()}
     times: dict[str, list[float]] = {name: [] for name in steps}
-    for step in steps.values():
-        step()
+    for run in steps.values():
+        run()
     for _ in range(int(argument)):
-        for name, step in steps.items():
+        for name, run in steps.items():
             begin = time.perf_counter()
-            step()
+            run()
             times[name].append(time.perf_counter() - begin)
     print(json.dumps(times))
 

@@ -100,4 +100,4 @@ def fetch(todo: Sequence[TodoFact], places: dict[str, str], recipe: Recipe) -> N
         work = Work(folder, 1)
         write_rows(work.path("facts", TODO.name, "all", "all.parquet"), TodoFact, todo)
         store = MediaStore(work.path("media"))
-        fetch_unit("all", work, places, store, store, recipe, OFFLINE)
+        fetch_unit("all", work, places, store, store, recipe, OFFLINE, since=0)

@@ -16,7 +16,7 @@ from benchmarks.build_run import make_corpus
 from benchmarks.machine import Result, Table, say
 from pipelines.flow import Flow
 from pipelines.m3w import flow, page_stages
-from pipelines.recipe import PageRecipe, load_recipe
+from pipelines.recipe import PageRecipe, Recipe, load_recipe
 from pipelines.scan import scan_unit
 from pipelines.sources.inputs import plan_units, read_unit
 from pipelines.sources.units import Unit
@@ -34,6 +34,7 @@ def measure(scratch: Path, quick: bool) -> Result:
     pages, repeats = (200, 1) if quick else (4000, 5)
     corpus = make_corpus(scratch / "pages", pages, facts_only=True)
     recipe = load_recipe("m3w")
+    assert isinstance(recipe, PageRecipe)
     units = plan_units([str(corpus.folder)], "", recipe.source)
     bodies = list(fastwarc_bodies(corpus.folder))
     size = sum(map(len, bodies))
@@ -112,11 +113,12 @@ def full_price(middle: Times, stages: Sequence[str], seen: dict[str, int], pages
     return 1e3 * sum(middle[name] / max(seen.get(name, pages), 1) for name in (READ, *stages, REST))
 
 
-def scan(units: Sequence[Unit], recipe: PageRecipe) -> tuple[Times, dict[str, int]]:
+def scan(units: Sequence[Unit], recipe: Recipe) -> tuple[Times, dict[str, int]]:
     """Runs `scan_unit` on all units; processor time by stage, and the pages that reached each stage."""
     times: Times = {}
 
-    def measured(recipe: PageRecipe) -> Flow:
+    def measured(recipe: Recipe) -> Flow:
+        assert isinstance(recipe, PageRecipe)
         stages = [replace(stage, function=noted(stage.function, stage.name, times)) for stage in page_stages(recipe)]
         return replace(flow(recipe), stages=stages)
 

@@ -21,6 +21,7 @@ BENCHMARKS = (
     "workers",
     "whole_job",
     "memory",
+    "scale",
     "captions",
     "loader",
     "flamingo",

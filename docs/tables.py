@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmarks import estimate
 from pipelines.facts import LedgerRow
 from pipelines.recipe import FLOWS, load_recipe, values
 from pipelines.report import print_report, report_for
@@ -26,7 +27,7 @@ from schemas.strict import field_types
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "build/demo/m3w"
-PAGES = ("README.md", "docs/data-format.md", "docs/recipes.md", "docs/engines.md")
+PAGES = ("README.md", "docs/data-format.md", "docs/recipes.md", "docs/engines.md", "docs/scale.md")
 EXAMPLE_URL = "https://scikit-image.org/docs/0.19.x/auto_examples/edges/plot_convex_hull.html"
 EXAMPLE_SCORES = ("language.score", "gopher_quality.words", "gopher_repetition.top_2_gram", "text_safety.flagged_share")
 RECORDS = {
@@ -59,7 +60,7 @@ def filled(text: str, demo: Path | None) -> str:
         name = match[2]
         if name.startswith("demo_"):
             return match[0] if demo is None else f"{match[1]}\n{from_demo(name, demo)}\n{match[3]}"
-        tables = {"recipe": recipe_tables, "spark_versions": spark_versions}
+        tables = {"recipe": recipe_tables, "spark_versions": spark_versions, "scale_estimate": scale_estimate}
         return f"{match[1]}\n{tables[name]() if name in tables else record_table(name)}\n{match[3]}"
 
     return _MADE.sub(made, text)
@@ -104,6 +105,13 @@ def record_table(name: str) -> str:
 def spark_versions() -> str:
     """Which versions go together on Spark."""
     return markdown(("part", "goes", "tried"), [(fit.part, fit.goes(), fit.tried) for fit in FITS])
+
+
+def scale_estimate() -> str:
+    """What builds of some sizes take, from measured figures."""
+    return markdown(
+        ("", *(f"{pages:,.0f} pages" for pages in estimate.PAGES)), estimate.table(estimate.Figures(), estimate.PAGES)
+    )
 
 
 def recipe_tables() -> str:

@@ -19,7 +19,7 @@ def convert_language_model(package: Path, into: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
     model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.bfloat16)
     # Nothing of it is quantised any more.
-    model.hf_quantizer, model.is_quantized = None, False
+    model.hf_quantizer, model.is_quantized = None, False  # type: ignore[assignment]
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     model.save_pretrained(into)
@@ -30,7 +30,7 @@ def convert_encoder(package: Path, into: Path) -> None:
     """torchvision's MobileNetV2 under the names of transformers."""
     (file,) = package.rglob("*v2*.pth")
     theirs = torch.load(file, weights_only=True)
-    config = MobileNetV2Config(tf_padding=False, layer_norm_eps=1e-5, num_labels=1000)
+    config = MobileNetV2Config(tf_padding=False, layer_norm_eps=1e-5, num_labels=1000)  # type: ignore[call-arg]
     model = MobileNetV2ForImageClassification(config)
     ours = model.state_dict()
     # Both list their tensors in the order of the forward pass.

@@ -79,8 +79,8 @@ def _resembling(samples: Sequence[Sample], seen: npt.NDArray[np.bool_]) -> npt.N
 def _linked(samples: Sequence[Sample], seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Which are in `seen`, or have a text or picture of one that is."""
     texts = {_words(sample) for sample, is_seen in zip(samples, seen, strict=True) if is_seen}
-    owner = np.array([number for number, sample in enumerate(samples) for _ in sample.document.media], dtype=np.int64)
-    images = [media for sample in samples for media in sample.document.media]
+    owner = np.array([number for number, sample in enumerate(samples) for _ in sample.document.images], dtype=np.int64)
+    images = [image for sample in samples for image in sample.document.images]
     digests = np.array([image.sha256 for image in images])
     hashes = np.array([int(image.phash or "0", 16) for image in images], dtype=np.uint64)
     shown = seen[owner]

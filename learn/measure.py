@@ -78,8 +78,8 @@ def show(model: Flamingo, batches: Iterable[Batch]) -> Shown:
                 rows.append([value[row] for value in (batch.tokens, batch.phi, batch.labels, batch.attention_mask)])
                 places.append(tuple(range(count, count + images)))
             count += images
-    columns = [torch.stack(column) for column in zip(*rows, strict=True)]
-    return Shown(*columns, torch.cat(visual), tuple(places), tuple(places))
+    tokens, phi, labels, attended = (torch.stack(column) for column in zip(*rows, strict=True))
+    return Shown(tokens, phi, labels, attended, torch.cat(visual), tuple(places), tuple(places))
 
 
 def choose_picture(model: Flamingo, shown: Shown, texts: Sequence[tuple[int, int]], seed: int) -> Choice:

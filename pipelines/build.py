@@ -17,7 +17,7 @@ from pipelines.accounting import Funnel, account_scan, account_shards, account_s
 from pipelines.claims import Death
 from pipelines.cut_videos import SCRATCH
 from pipelines.engine import Engine, Mend
-from pipelines.facts import LEDGER, SAMPLES, SHARDS, TODO, URLS, WANTED, SampleFact, UrlFact
+from pipelines.facts import SAMPLES, SHARDS, TODO, URLS, WANTED, UrlFact
 from pipelines.fetch import Buckets, Web, fetch_unit, plan_shuffle, things_fetched
 from pipelines.flow import Places, Step, UnitJob
 from pipelines.flows import flow_of
@@ -29,13 +29,14 @@ from pipelines.publish import publish
 from pipelines.recipe import Recipe
 from pipelines.scan import scan_unit
 from pipelines.shards import write_shard
+from pipelines.shuffles import Shuffles
 from pipelines.sources.inputs import plan_units
 from pipelines.sources.records import Span
 from pipelines.sources.units import Unit
 from pipelines.sources.warc import misplaced
-from pipelines.stage import RunShuffle, Shuffle
+from pipelines.stage import Shuffle
 from pipelines.store import paths
-from pipelines.store.facts import count_rows, read_rows
+from pipelines.store.facts import read_rows, sums_by
 from pipelines.store.media import MediaStore
 from pipelines.store.work import Work
 from pipelines.write import shard_name, shard_shuffle
@@ -72,7 +73,8 @@ class BuildOptions:
     bytes_per_partition: int = BYTES_PER_PARTITION
     """Input bytes whose facts make a partition, the least that a pass of a local shuffle can take."""
     rows_per_pass: int = ROWS_PER_PASS
-    """Rows of facts that a pass takes, if a partition has no more; decides memory, never the result."""
+    """Rows of facts that a pass takes, if a partition has no more; of a cluster, that go into one file of what a
+    shuffle writes. Decides memory, never the result."""
     max_deaths: int = MAX_DEATHS
     """Worker processes that a record or an image may kill before it is given up."""
 
@@ -96,8 +98,8 @@ def build(recipe: Recipe, options: BuildOptions, engine: Engine, web: Web, progr
             return manifest
         paths.delete_unfinished(output, besides="media")  # another build may be writing there: see MediaStore
         paths.delete_tree(paths.join(output, "work", SCRATCH))
-        run = _Build(recipe, plan, output, MediaStore(media), options, engine, web, progress)
-        return run.run()
+        jobs = Jobs(recipe, plan, output, MediaStore(media), options, engine, web, progress)
+        return jobs.run()
 
 
 def resume_or_plan(recipe: Recipe, options: BuildOptions, output: str, web: Web) -> Plan:
@@ -153,8 +155,8 @@ def refuse_online(output: str) -> NoReturn:
     )
 
 
-class _Build:
-    """One run of a build: what the jobs share."""
+class Jobs:
+    """The jobs of a build, and what they share."""
 
     def __init__(
         self,
@@ -170,9 +172,12 @@ class _Build:
         self.recipe, self.plan, self.output, self.options = recipe, plan, output, options
         self.flow = flow_of(recipe)
         self.engine, self.web, self.progress = engine, web, progress
-        self.work = Work(paths.join(output, "work"), plan.partitions)
+        self.work = Work(paths.join(output, "work"), plan.partitions, whole=engine.at_once)
         self.shared = shared
         self.own = MediaStore(paths.join(output, "work", "media"))
+        self.shuffles = Shuffles(
+            engine=engine, work=self.work, ledgers=(self.shared, self.own), rows_per_pass=options.rows_per_pass
+        )
         self.places = Places(work=self.work, inputs=plan.places, shared=self.shared, own=self.own)
         self.funnel = Funnel()
 
@@ -185,7 +190,7 @@ class _Build:
             self.fetch()
         with self.progress.job("write", "samples"):
             self.steps(self.flow.write)
-            shards = self.write_shards()
+            shards = self.write_shards(self.deal())
         with self.progress.job("publish", ""):
             manifest = publish(
                 self.recipe, self.plan, self.work, self.output, self.funnel, shards, self.ledger_digest()
@@ -240,44 +245,10 @@ class _Build:
             job.account(self.funnel, self.work)
 
     def shuffle(self, shuffle: Shuffle, account: bool = True) -> None:
-        """Runs the passes of a shuffle that are not done yet, then counts."""
-        for number, passes in enumerate(self.passes(shuffle)):
-            part = f"{shuffle.name}.{number:06d}"
-            if not self.work.is_done("shuffles", part):
-                self.engine.run(part, partial(self.add_pass, shuffle, passes, part))
-                self.work.mark_done("shuffles", part, {})
+        """Runs what is not done yet of a shuffle, then counts."""
+        self.shuffles.run(shuffle)
         if account:
             account_shuffle(self.funnel, self.work, shuffle)
-
-    def passes(self, shuffle: Shuffle) -> list[list[int]]:
-        """The partitions that each pass takes: a cluster all, one machine as many as fit in memory.
-
-        The ledger does not count: it may have grown when a build goes on, and the passes must be those of before.
-        """
-        every = list(range(self.work.partitions))
-        if self.engine.at_once:
-            return [every]
-        found: list[list[int]] = []
-        total = 0
-        for number in every:
-            facts = [read.facts for read in shuffle.reads if read.facts != LEDGER]
-            rows = sum(count_rows(path) for some in facts for path in self.work.fact_files(some, number))
-            if found and total + rows <= self.options.rows_per_pass:
-                found[-1].append(number)
-                total += rows
-            else:
-                found.append([number])
-                total = rows
-        return found
-
-    def add_pass(self, shuffle: Shuffle, passes: list[int], part: str, pipeline: Any) -> Any:
-        files = {}
-        for read in shuffle.reads:
-            if read.facts == LEDGER:
-                files[LEDGER.name] = [*self.shared.ledger_files(), *self.own.ledger_files()]
-            else:
-                files[read.facts.name] = [path for p in passes for path in self.work.fact_files(read.facts, p)]
-        return pipeline | RunShuffle(shuffle, files, passes, self.work.partitions, self.work.folder, part)
 
     def fetch(self) -> None:
         """Plans what is missing from what the ledger says now, and works it off."""
@@ -293,10 +264,9 @@ class _Build:
         paths.delete_tree(self.work.path("facts", TODO.name))
         paths.delete_tree(self.work.path("done", "fetch"))
         paths.delete_tree(self.work.path("begun", "fetch"))
-        for part in paths.list_files(self.work.path("done", "shuffles")):
-            if "/fetch_plan." in part:
-                paths.delete_file(part)
-        self.shuffle(plan_shuffle(self.recipe, self.web, buckets), account=False)
+        plan = plan_shuffle(self.recipe, self.web, buckets)
+        self.shuffles.forget(plan)
+        self.shuffle(plan, account=False)
         function = partial(
             fetch_unit,
             work=self.work,
@@ -311,17 +281,19 @@ class _Build:
             self.for_each("fetch", function, [{"unit": unit} for unit in units], len(units))
         self.work.mark_done("fetch", "all", {"offline": self.web.agent is None})
 
-    def write_shards(self) -> list[Shard]:
+    def deal(self) -> list[str]:
+        """Deals the samples to shards; names of these."""
         counts, sizes = {"train": 0, "dev": 0}, {"train": 0, "dev": 0}
         for path in self.work.fact_files(SAMPLES):
-            for plain in read_rows(path, SampleFact):
-                row = SampleFact._make(plain)
-                counts[row.split] += 1
-                sizes[row.split] += row.bytes
+            for split, (count, size) in sums_by(path, "split", "bytes").items():
+                counts[split] += count
+                sizes[split] += size
         numbers = {split: self.recipe.shards.count(counts[split], sizes[split]) for split in counts}
         self.shuffle(shard_shuffle(numbers, self.flow.sample_kind or self.flow.kind))
         planned = [shard_name(split, number) for split, count in numbers.items() for number in range(count)]
-        names = [name for name in planned if self.work.fact_files(SHARDS, name)]
+        return [name for name in planned if self.work.fact_files(SHARDS, name)]
+
+    def write_shards(self, names: list[str]) -> list[Shard]:
         function = partial(
             write_shard,
             output=self.output,

@@ -18,7 +18,7 @@ from PIL import Image as Picture
 from dedup.exact import text_digest
 from pipelines.accounting import Funnel, rows_of
 from pipelines.claims import at
-from pipelines.facts import CLIPS, VIDEOS_FOUND, DocumentFact, LedgerRow, partition, to_json
+from pipelines.facts import CLIPS, VIDEOS_FOUND, DocumentFact, LedgerRow, to_json
 from pipelines.filters.images import ImageFacts, judge_safety
 from pipelines.flow import Places, UnitJob
 from pipelines.given_up import NOTHING
@@ -29,7 +29,7 @@ from pipelines.select import document_letter
 from pipelines.sources.originals import read_original
 from pipelines.stage import DEAD_LETTERS, Dropped, Heartbeat, Stage, Tally, dead_letter_line, run_stages
 from pipelines.store import paths
-from pipelines.store.facts import read_rows, write_rows
+from pipelines.store.facts import read_rows
 from pipelines.store.packs import PackWriter
 from pipelines.store.work import Work
 from pipelines.video.align import VideoTexts
@@ -237,11 +237,7 @@ class _Cut:
 
     def commit(self) -> None:
         work = self.places.work
-        split: dict[int, list[Any]] = {}
-        for row in self.clips:
-            split.setdefault(partition(CLIPS.key(row), work.partitions), []).append(tuple(row))
-        for number, some in split.items():
-            write_rows(work.path("facts", CLIPS.name, str(number), f"{self.unit}.parquet"), CLIPS.row, some)
+        work.save_facts(CLIPS, self.clips, self.unit)
         if self.letters:
             text = "".join(f"{line}\n" for line in self.letters)
             paths.publish(work.path(DEAD_LETTERS, f"cut.{self.unit}.jsonl"), text.encode())

@@ -20,14 +20,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.accounting import Funnel, dropped_by, rows_of
-from pipelines.facts import PAIRS, PAIRS_COMMON, DocumentFact, partition
+from pipelines.facts import PAIRS, PAIRS_COMMON, DocumentFact
 from pipelines.filters.words import tokens
 from pipelines.flow import Places, UnitJob
 from pipelines.limits import RareWordsConfig
 from pipelines.select import document_letter
 from pipelines.stage import DEAD_LETTERS, dead_letter_line
 from pipelines.store import paths
-from pipelines.store.facts import read_rows, write_rows
+from pipelines.store.facts import read_rows
 from pipelines.store.work import Work
 
 Hashes = npt.NDArray[np.uint64]
@@ -127,23 +127,22 @@ def drop_rare(unit: str, places: Places, config: RareWordsConfig) -> None:
     least = least_count(work, config)
     rows = [
         DocumentFact._make(row)
-        for number in range(work.partitions)
-        if paths.exists(path := work.path("facts", PAIRS.name, str(number), f"{unit}.parquet"))
+        for place in work.places()
+        if paths.exists(path := work.path("facts", PAIRS.name, place, f"{unit}.parquet"))
         for row in read_rows(path, DocumentFact)
     ]
     rows.sort(key=lambda row: row.pack_offset)  # as the scan saw them
     hashes, ends = _load(work.path("ngrams", "texts", f"{unit}.npy")), _load(work.path("ngrams", "ends", f"{unit}.npy"))
     rare = np.concatenate([[0], np.cumsum(~_common(hashes, work, least))])
-    kept: dict[int, list[Any]] = {}
+    kept: list[DocumentFact] = []
     letters = []
     for row, start, end in zip(rows, np.concatenate([[0], ends])[:-1], ends, strict=True):
         if count := int(rare[end] - rare[start]):
             detail = f"{count} of {end - start} words and pairs of words stand fewer than {least} times in the input"
             letters.append(dead_letter_line(document_letter(row, "rare_words", "rare_words", detail)))
         else:
-            kept.setdefault(partition(row.key, work.partitions), []).append(tuple(row))
-    for number, some in kept.items():
-        write_rows(work.path("facts", PAIRS_COMMON.name, str(number), f"{unit}.parquet"), DocumentFact, some)
+            kept.append(row)
+    work.save_facts(PAIRS_COMMON, kept, unit)
     if letters:
         paths.publish(work.path(DEAD_LETTERS, f"rare_words.{unit}.jsonl"), "".join(f"{x}\n" for x in letters).encode())
     work.mark_done("rare_words", unit, {"kept": len(rows) - len(letters)})

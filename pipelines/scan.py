@@ -10,7 +10,7 @@ from typing import Any
 from dedup.exact import text_digest
 from dedup.urls import image_url_key, registered_domain, url_key
 from pipelines.claims import at
-from pipelines.facts import DOCUMENTS, MEDIA, DocumentFact, MediaFact, partition, to_json
+from pipelines.facts import DOCUMENTS, MEDIA, DocumentFact, MediaFact, to_json
 from pipelines.flow import Flow
 from pipelines.given_up import KILLED_WORKER, NOTHING, described
 from pipelines.rare_words import ngram_hashes, save_texts
@@ -20,7 +20,6 @@ from pipelines.sources.records import RawMedia, RawPage, RawPair, SourceRecord, 
 from pipelines.sources.units import Unit
 from pipelines.stage import DEAD_LETTERS, Dropped, Heartbeat, Stage, Tally, dead_letter_line, run_stages
 from pipelines.store import paths
-from pipelines.store.facts import write_rows
 from pipelines.store.work import Work
 from pipelines.web.opt_out import page_opt_out
 from schemas.document import Document, Image, Source
@@ -172,13 +171,9 @@ class _Scan:
 
     def commit(self, span: tuple[int, int] | None) -> None:
         """Writes what there is; `span` is where in the input it stood, None if it is not known up to where."""
-        partitions, work, part = self.work.partitions, self.work, self.unit.id
-        for facts, rows in ((DOCUMENTS[self.flow.kind], self.documents), (MEDIA, self.media)):
-            split: dict[int, list[Any]] = {}
-            for row in rows:
-                split.setdefault(partition(facts.key(row), partitions), []).append(tuple(row))
-            for number, some in split.items():
-                write_rows(work.path("facts", facts.name, str(number), f"{part}.parquet"), facts.row, some)
+        work, part = self.work, self.unit.id
+        work.save_facts(DOCUMENTS[self.flow.kind], self.documents, part)
+        work.save_facts(MEDIA, self.media, part)
         if self.flow.count_words:
             save_texts(work, part, self.ngrams)
         if self.letters:

@@ -10,13 +10,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from PIL import Image as Picture
 
 from pipelines.accounting import Funnel, dropped_by, rows_of
 from pipelines.claims import at
-from pipelines.facts import PAIRS_FOUND, SAMPLES, SampleFact, partition
+from pipelines.facts import PAIRS_FOUND, SAMPLES, SampleFact
 from pipelines.filters.similarity import Pair, SimilarityConfig, judge_similarity, similarities
 from pipelines.flow import Places, UnitJob
 from pipelines.given_up import NOTHING
@@ -26,7 +25,7 @@ from pipelines.select import lost_uses
 from pipelines.shards import document_of, make_sample, read_member
 from pipelines.stage import DEAD_LETTERS, Heartbeat, dead_letter_line
 from pipelines.store import paths
-from pipelines.store.facts import read_rows, write_rows
+from pipelines.store.facts import read_rows
 from pipelines.store.work import Work
 from schemas.document import Document
 from schemas.rejection import DeadLetter, Rejected
@@ -80,7 +79,7 @@ def score_unit(unit: str, places: Places, recipe: PairRecipe, given_up: Mapping[
         return
     heart = Heartbeat(work.progress(NAME, unit))
     pack = paths.join("packs", f"{NAME}.{unit}.jsonl")
-    kept: dict[int, list[Any]] = {}
+    kept: list[SampleFact] = []
     letters: list[str] = []
     seen = Counter[str]()
     with paths.publishing(work.path(pack)) as stream:
@@ -98,10 +97,9 @@ def score_unit(unit: str, places: Places, recipe: PairRecipe, given_up: Mapping[
                     bytes=one.fact.bytes - one.fact.pack_length + len(line),
                 )
                 stream.write(line)
-                kept.setdefault(partition(row.key, work.partitions), []).append(tuple(row))
+                kept.append(row)
             heart.beat(seen.copy)
-    for number, rows in kept.items():
-        write_rows(work.path("facts", SAMPLES.name, str(number), f"{NAME}.{unit}.parquet"), SampleFact, rows)
+    work.save_facts(SAMPLES, kept, f"{NAME}.{unit}")
     if letters:
         paths.publish(work.path(DEAD_LETTERS, f"{NAME}.{unit}.jsonl"), "".join(f"{x}\n" for x in letters).encode())
     heart.beat(seen.copy, last=True)

@@ -24,6 +24,7 @@ from pipelines.claims import claimed
 from pipelines.facts import FactSet, partition
 from pipelines.store import paths
 from pipelines.store.facts import read_rows, write_rows
+from pipelines.store.work import ANY
 from schemas.manifest import FunnelRow
 from schemas.rejection import DeadLetter, Rejected
 from schemas.strict import to_plain
@@ -223,6 +224,12 @@ class RunShuffle(beam.PTransform):
     Writes `<folder>/facts/<name>/<partition>/<part>.parquet` and `<folder>/dead_letters/<part>-<partition>.jsonl`, each
     file whole, its rows sorted: a bundle that runs twice writes the same bytes twice. Dead letters are in the order of
     their keys, within a file and from file to file.
+
+    Args:
+        passes: the partitions of this pass.
+        part: name of the pass.
+        slices: if not 0, facts are not split by their own key but into so many files by the key of the group they come
+            from, `<folder>/facts/<name>/any/<part>.<slice>.parquet`: one hot key makes no large file.
     """
 
     def __init__(
@@ -233,10 +240,11 @@ class RunShuffle(beam.PTransform):
         partitions: int,
         folder: str,
         part: str,
+        slices: int = 0,
     ) -> None:
         super().__init__()
         self.shuffle, self.files, self.passes = shuffle, files, frozenset(passes)
-        self.partitions, self.folder, self.part = partitions, folder, part
+        self.partitions, self.folder, self.part, self.slices = partitions, folder, part, slices
 
     def expand(self, begin: Any) -> Any:
         reads = {read.facts.name: read for read in self.shuffle.reads}
@@ -249,7 +257,7 @@ class RunShuffle(beam.PTransform):
             >> beam.CombinePerKey(SmallestRows({name: read.limit for name, read in reads.items()})).with_output_types(
                 tuple[str, Any]
             )
-            | "decide" >> beam.FlatMap(_decided, self.shuffle, self.partitions)
+            | "decide" >> beam.FlatMap(_decided, self.shuffle, self.partitions, self.slices)
             | "by file" >> beam.GroupByKey()
             | "write" >> beam.Map(_write, {facts.name: facts for facts in self.shuffle.writes}, self.folder, self.part)
         )
@@ -269,25 +277,29 @@ def _keyed_rows(
             yield key, (name, read.rank(row), plain)
 
 
-def _decided(element: tuple[str, Any], shuffle: Shuffle, partitions: int) -> Iterator[tuple[str, Any]]:
+def _decided(element: tuple[str, Any], shuffle: Shuffle, partitions: int, slices: int) -> Iterator[tuple[str, Any]]:
     """(file, row) of what a group becomes; a dead letter goes by the key of its group."""
     key, found = element
+    range_of_key = f"{partition(key, slices or partitions):06d}"
     groups = {}
     for read in shuffle.reads:
         count, rows = found.get(read.facts.name, (0, []))
         groups[read.facts.name] = Group(count, [read.facts.row._make(row) for row in rows])
     for result in shuffle.decide(key, groups):
         if isinstance(result, DeadLetter):
-            yield f"{DEAD_LETTERS}/{partition(key, partitions):06d}", (key, dead_letter_line(result))
+            yield f"{DEAD_LETTERS}/{range_of_key}", (key, dead_letter_line(result))
+        elif slices and not result.partition:
+            yield f"{result.facts.name}/{ANY}/{range_of_key}", tuple(result.row)
         else:
             number = result.partition or partition(result.facts.key(result.row), partitions)
             yield f"{result.facts.name}/{number}", tuple(result.row)
 
 
 def _write(element: tuple[str, Iterable[Any]], facts: Mapping[str, FactSet], folder: str, part: str) -> None:
-    name, number = element[0].split("/")
+    name, number, *a_slice = element[0].split("/")
     if name == DEAD_LETTERS:
         text = "".join(line + "\n" for _, line in sorted(element[1]))
         paths.publish(paths.join(folder, DEAD_LETTERS, f"{part}-{number}.jsonl"), text.encode())
     else:
-        write_rows(paths.join(folder, "facts", name, number, f"{part}.parquet"), facts[name].row, element[1])
+        file = ".".join([part, *a_slice, "parquet"])
+        write_rows(paths.join(folder, "facts", name, number, file), facts[name].row, element[1])

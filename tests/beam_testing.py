@@ -47,7 +47,7 @@ def run_shuffle(shuffle: Shuffle, rows: Rows, folder: str, partitions: int = 1, 
     for number, passes in enumerate([every] if at_once else [[p] for p in every]):
         part = f"{shuffle.name}.{number:06d}"
         files = {read.facts.name: [f for p in passes for f in _files(work, read.facts, p)] for read in shuffle.reads}
-        step = RunShuffle(shuffle, files, passes, partitions, folder, part)
+        step = RunShuffle(shuffle, files, passes, partitions, folder, part, partitions if at_once else 0)
         LocalEngine().run(part, lambda pipeline, step=step: pipeline | step)
     return Shuffled({facts.name: rows_in(work, facts) for facts in shuffle.writes}, letters_in(work, shuffle.name))
 

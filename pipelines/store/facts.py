@@ -46,6 +46,12 @@ def read_rows(path: str, row: type) -> Iterator[tuple[Any, ...]]:
             yield from zip(*(batch.column(name).to_pylist() for name in names), strict=True)
 
 
+def read_table(path: str, row: type) -> pa.Table:
+    """A fact file as a table of Arrow."""
+    with _reading(path) as file:
+        return file.read(columns=arrow_schema(row).names)
+
+
 def count_rows(path: str) -> int:
     with _reading(path) as file:
         return int(file.metadata.num_rows)
@@ -55,6 +61,18 @@ def sum_column(path: str, column: str) -> int:
     """The sum of an integer column."""
     with _reading(path) as file:
         return sum(sum(batch.column(0).to_pylist()) for batch in file.iter_batches(columns=[column]))
+
+
+def sums_by(path: str, key: str, column: str) -> dict[str, tuple[int, int]]:
+    """For each value of a column of texts: how many rows have it, and the sum of an integer column of these."""
+    found: dict[str, tuple[int, int]] = {}
+    with _reading(path) as file:
+        for batch in file.iter_batches(columns=[key, column]):
+            table = pa.Table.from_batches([batch]).group_by(key).aggregate([(column, "count"), (column, "sum")])
+            for row in table.to_pylist():
+                count, total = found.get(row[key], (0, 0))
+                found[row[key]] = (count + row[f"{column}_count"], total + row[f"{column}_sum"])
+    return found
 
 
 @contextmanager

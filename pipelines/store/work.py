@@ -1,12 +1,16 @@
 """The work folder of a build: what each job leaves for the next, and what says that it is whole."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.facts import FactSet
+from pipelines.facts import FactSet, partition
 from pipelines.store import paths
+from pipelines.store.facts import write_rows
+
+ANY = "any"
+"""Folder of facts that are not split by key."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,8 @@ class Work:
     folder: str
     partitions: int
     """Parts that facts are split into by key; a local run shuffles one at a time."""
+    whole: bool = False
+    """Facts are not split by key: a cluster reads all of them at once, and files by unit and key would be too many."""
 
     def path(self, *names: str) -> str:
         return paths.join(self.folder, *names)
@@ -37,6 +43,22 @@ class Work:
 
     def progress(self, job: str, part: str) -> str:
         return self.path("progress", job, f"{part}.json")
+
+    def place(self, key: str) -> str:
+        """The folder of a row of facts."""
+        return ANY if self.whole else str(partition(key, self.partitions))
+
+    def places(self) -> list[str]:
+        """Every such folder, also those of a build that began on another engine."""
+        return [ANY, *map(str, range(self.partitions))]
+
+    def save_facts(self, facts: FactSet, rows: Iterable[tuple[Any, ...]], part: str) -> None:
+        """Writes the rows of a part of a job, a file for each folder that has some."""
+        split: dict[str, list[tuple[Any, ...]]] = {}
+        for row in rows:
+            split.setdefault(self.place(facts.key(row)), []).append(tuple(row))
+        for place, some in split.items():
+            write_rows(self.path("facts", facts.name, place, f"{part}.parquet"), facts.row, some)
 
     def fact_files(self, facts: FactSet, partition: int | str | None = None) -> list[str]:
         """The files of a set of facts, of one partition or of all."""

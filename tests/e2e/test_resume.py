@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,7 @@ import pytest
 from builds import build_in, digests, m3w, start, unfinished, write_recipe
 from crawls import CRAWL
 
+from pipelines.engine import Build, LocalEngine
 from pipelines.facts import LEDGER, LedgerRow
 from pipelines.store.facts import read_rows
 
@@ -51,6 +53,33 @@ def finish(*arguments: object) -> None:
     process = start(*arguments)
     out, err = process.communicate(timeout=200)
     assert (process.returncode, out, err) == (0, "", "")
+
+
+@dataclass
+class Dies(LocalEngine):
+    """Stops after so many shuffles, the last of which is written and not committed."""
+
+    shuffles: int = 0
+
+    def run(self, name: str, build: Build, workers: int = 0) -> None:
+        super().run(name, build, workers)
+        if "." in name:
+            self.shuffles -= 1
+            if not self.shuffles:
+                raise ConnectionError("the engine is gone")
+
+
+@pytest.mark.parametrize("shuffles", [1, 3, 7, 9])
+@pytest.mark.parametrize("cluster_first", [True, False])
+def test_begun_on_a_cluster_and_finished_on_one_machine(
+    shuffles: int, cluster_first: bool, reference: Path, crawl: Path, recipe: Path, tmp_path: Path
+) -> None:
+    """Facts are split otherwise, and the passes are others."""
+    size = -(-crawl.stat().st_size // 3)
+    with pytest.raises(ConnectionError, match="the engine is gone"):
+        build_in(tmp_path / "out", crawl, recipe, Dies(at_once=cluster_first, shuffles=shuffles), size, 40)
+    output = build_in(tmp_path / "out", crawl, recipe, LocalEngine(at_once=not cluster_first), size, 40)
+    assert digests(output) == digests(reference)
 
 
 def test_killed_in_each_job_and_resumed(reference: Path, crawl: Path, recipe: Path, tmp_path: Path) -> None:
