@@ -13,7 +13,7 @@ DEMO := build/demo
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-full test-dataflow test-spark test-peers test-trees fuzz spark-jar spark-demo lint docs learn bench clean distclean
+.PHONY: help demo test test-full test-engines test-dataflow test-prism test-spark test-peers test-trees fuzz prism spark-jar spark-demo lint docs learn bench clean distclean
 
 help: ## What can be made (this)
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -43,12 +43,20 @@ demo: $(VENV)/.stamp-compiled ## Build three small data sets from demo/: pages, 
 test: lint $(VENV)/.stamp-compiled ## Lint, format, types, and all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow"
 
-test-full: lint $(VENV)/.stamp-compiled $(VENV)-spark/.stamp build/spark/job-server.jar test-dataflow test-peers ## The same with the slow tests
+test-full: lint $(VENV)/.stamp-compiled $(VENV)-spark/.stamp build/spark/job-server.jar build/prism test-dataflow test-peers ## The same with the slow tests
 	$(BIN)/python -m pytest
 
 # Not a part of `test`: what Dataflow needs is 340 MB, and makes every later start of a process slower.
 test-dataflow: $(VENV)/.stamp-dataflow ## The jobs that Dataflow would get, made without an account and run here
 	$(BIN)/python -m pytest tests/e2e/test_dataflow.py
+
+# The reference crawl of the tests once on each engine, for .ci/run; in memory and with two processes it is in `test`.
+test-engines: $(VENV)/.stamp-dataflow $(VENV)/.stamp-compiled build/prism $(VENV)-spark/.stamp build/spark/job-server.jar ## A small build on Prism, on a Spark cluster both ways, and as Dataflow's jobs (needs Go, Java, Maven)
+	$(BIN)/python -m pytest tests/e2e/test_prism.py tests/e2e/test_spark_both_ways.py tests/e2e/test_dataflow.py
+
+# Needs Go, which builds Prism (a minute or three, once).
+test-prism: $(VENV)/.stamp-test $(VENV)/.stamp-compiled build/prism ## The same bytes on Beam's Prism, as a second opinion
+	$(BIN)/python -m pytest tests/e2e/test_prism.py
 
 # Needs Java 11 or 17, and Maven; pyspark (a whole Spark, 350 MB) comes from PyPI into .venv-spark.
 test-spark: $(VENV)/.stamp-test $(VENV)/.stamp-compiled $(VENV)-spark/.stamp build/spark/job-server.jar ## The demo on a real Spark cluster, which it starts and stops
@@ -56,6 +64,8 @@ test-spark: $(VENV)/.stamp-test $(VENV)/.stamp-compiled $(VENV)-spark/.stamp bui
 
 spark-demo: $(VENV)/.stamp-compiled $(VENV)-spark/.stamp build/spark/job-server.jar ## Start a Spark cluster, build the demo on it, compare with one machine, stop it
 	$(BIN)/python -m engines.spark.demo
+
+prism: build/prism ## Beam's Prism, by Go
 
 spark-jar: build/spark/job-server.jar ## Beam's job server for Spark, from what Maven has: for places where Beam cannot fetch its own
 
@@ -137,6 +147,13 @@ $(VENV)-spark/.stamp: engines/spark/requirements.txt | $(BIN)/python
 	@$(BIN)/python -m venv $(VENV)-spark
 	@$(VENV)-spark/bin/python -m pip install --quiet --quiet --disable-pip-version-check -r $<
 	@touch $@
+
+# The version of apache-beam in pyproject.toml.
+BEAM := 2.77.0
+build/prism:
+	@command -v go >/dev/null || { echo "make: Beam's Prism is built by Go 1.26 or newer; install it" >&2; exit 1; }
+	@echo "Building Beam's Prism (a minute or three), once ..."
+	@GOBIN="$(CURDIR)/build" go install github.com/apache/beam/sdks/v2/go/cmd/prism@v$(BEAM)
 
 build/spark/job-server.jar: engines/spark/pom.xml
 	@command -v java >/dev/null && command -v mvn >/dev/null || { echo "make: this needs Java 11 or 17, and Maven; on Debian and Ubuntu: apt install openjdk-17-jdk-headless maven" >&2; exit 1; }

@@ -27,6 +27,7 @@ BENCHMARKS = (
     "flamingo",
     "pairs",
     "video",
+    "object_store",
 )
 """Modules beside this one with a function `measure`, in the order in which all are run."""
 RESULTS = Path(__file__).parent / "results"

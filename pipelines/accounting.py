@@ -7,6 +7,7 @@ of an engine: what an engine loses shows as a sum that does not add up.
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pipelines.facts import DOCUMENTS, MEDIA
@@ -116,15 +117,15 @@ def account_shards(funnel: Funnel, shards: Sequence[Shard], sample_kind: str = "
 
 def rows_of(work: Work, facts: Any, column: str = "") -> int:
     """Rows of a set of facts, or the sum of a column."""
-    files = work.fact_files(facts)
-    return sum(sum_column(path, column) if column else count_rows(path) for path in files)
+    counted = partial(sum_column, column=column) if column else count_rows
+    return sum(paths.each(counted, work.fact_files(facts)))
 
 
 def dropped_by(work: Work, job: str) -> dict[tuple[str, str], Counter[str]]:
     """Numbers of dropped things by (kind, stage) and reason, from the dead letters of a job."""
     result: dict[tuple[str, str], Counter[str]] = {}
-    for path in dead_letter_files(work, job):
-        for line in paths.read_bytes(path).splitlines():
+    for data in paths.each(paths.read_bytes, dead_letter_files(work, job)):
+        for line in data.splitlines():
             letter = json.loads(line)
             result.setdefault((letter["kind"], letter["stage"]), Counter())[letter["reason"]] += letter["count"]
     return result

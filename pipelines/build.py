@@ -16,14 +16,15 @@ from typing import Any, NoReturn
 from pipelines.accounting import Funnel, account_scan, account_shards, account_shuffle, rows_of
 from pipelines.claims import Death
 from pipelines.cut_videos import SCRATCH
+from pipelines.digests import digests
 from pipelines.engine import Engine, Mend
 from pipelines.facts import SAMPLES, SHARDS, TODO, URLS, WANTED, UrlFact
 from pipelines.fetch import Buckets, Web, fetch_unit, plan_shuffle, things_fetched
 from pipelines.flow import Places, Step, UnitJob
 from pipelines.flows import flow_of
 from pipelines.given_up import Mending
-from pipelines.places import check_base_url, folder_named, locked, refuse_overlap, told_when_full
-from pipelines.plan import BYTES_PER_PARTITION, Plan, PlanError, check_same, load_plan, make_plan, save_plan
+from pipelines.places import check_base_url, check_bucket, folder_named, locked, refuse_overlap, told_when_full
+from pipelines.plan import BYTES_PER_PARTITION, Plan, PlanError, check_same, is_file, load_plan, make_plan, save_plan
 from pipelines.progress import Progress
 from pipelines.publish import publish
 from pipelines.recipe import Recipe
@@ -48,6 +49,8 @@ OUTPUTS = (
     "plan.json",  # last: it says that the folder is ours
 )
 """What a build writes, besides the media store: what --fresh removes."""
+DIGESTS = ".digests"
+"""Folder of the output where workers of a cluster note the digests of files, for a moment."""
 ROWS_PER_PASS = 100_000
 """Default of `BuildOptions.rows_per_pass`: some 200 MB."""
 MAX_DEATHS = 3
@@ -90,8 +93,10 @@ def build(recipe: Recipe, options: BuildOptions, engine: Engine, web: Web, progr
     media = paths.join(output, "media") if options.media is None else folder_named("--media", options.media)
     refuse_overlap(options.inputs, output, media)
     check_base_url(options.base_url)
+    for folder in (output, media):
+        check_bucket(folder)
     with told_when_full(output, media), locked(output):
-        plan = resume_or_plan(recipe, options, output, web)
+        plan = resume_or_plan(recipe, options, output, engine, web)
         if paths.exists(paths.join(output, "_SUCCESS")):
             manifest = finished(output, web)
             progress.say(f"{output} is complete already; nothing to do (--fresh begins anew)")
@@ -102,14 +107,16 @@ def build(recipe: Recipe, options: BuildOptions, engine: Engine, web: Web, progr
         return jobs.run()
 
 
-def resume_or_plan(recipe: Recipe, options: BuildOptions, output: str, web: Web) -> Plan:
+def resume_or_plan(recipe: Recipe, options: BuildOptions, output: str, engine: Engine, web: Web) -> Plan:
     """The plan that the output was started with, or a new one.
 
     What --fresh deletes is deleted last: only where a build of ours was started, and only if the new one can be.
     """
     units = plan_units(options.inputs, options.base_url, recipe.source)
     lifted = [name for name, on in to_plain(web.allowances).items() if on]
-    plan = make_plan(recipe, units, lifted, options.bytes_per_partition)
+    files = [unit.path for unit in units if is_file(unit)]
+    digest = digests(files, engine, paths.join(output, DIGESTS), "inputs")
+    plan = make_plan(recipe, units, lifted, options.bytes_per_partition, digest)
     path = paths.join(output, "plan.json")
     if paths.exists(path):
         old = load_plan(path)
@@ -121,7 +128,7 @@ def resume_or_plan(recipe: Recipe, options: BuildOptions, output: str, web: Web)
             paths.delete_tree(paths.join(output, name))
             paths.delete_file(paths.join(output, name))
     elif not paths.is_remote(output) and (
-        found := [p.name for p in Path(output).glob("*") if p.name not in (".lock", "media")]
+        found := [p.name for p in Path(output).glob("*") if p.name not in (".lock", "media", DIGESTS)]
     ):
         raise PlanError(
             f"{output} is not empty ({found[0]} is there) and no build was started in it; give another folder"
@@ -192,8 +199,10 @@ class Jobs:
             self.steps(self.flow.write)
             shards = self.write_shards(self.deal())
         with self.progress.job("publish", ""):
+            files = [paths.join(self.output, shard.name) for shard in shards]
+            digest = digests(files, self.engine, paths.join(self.output, DIGESTS), "verify")
             manifest = publish(
-                self.recipe, self.plan, self.work, self.output, self.funnel, shards, self.ledger_digest()
+                self.recipe, self.plan, self.work, self.output, self.funnel, shards, self.ledger_digest(), digest
             )
             self.progress.save(paths.join(self.output, "run.json"), self.engine)
             if not self.options.keep_work:
@@ -207,19 +216,19 @@ class Jobs:
         units, exact = list[Unit](), list(self.plan.units)
         while units != exact:
             units = exact
-            if left := [unit for unit in units if not self.work.is_done("scan", unit.id)]:
+            ready = self.work.done_parts("scan")
+            if left := [unit for unit in units if unit.id not in ready]:
                 self.for_each("scan", function, [{"unit": to_plain(unit)} for unit in left], len(units))
             exact = self.mended(units)
-        done = [self.work.done("scan", unit.id) for unit in units]
+        done = self.work.all_done("scan", [unit.id for unit in units])
         account_scan(self.funnel, self.work, done, self.flow)
 
     def mended(self, units: list[Unit]) -> list[Unit]:
         """The units, those whose range did not begin where the one before it ended replaced by exact ones."""
         by_file: dict[str, list[tuple[Unit, Span | None]]] = {}
-        for unit in units:
-            if unit.kind == "warc":
-                span = self.work.done("scan", unit.id)["span"]
-                by_file.setdefault(unit.name, []).append((unit, span and tuple(span)))
+        warcs = [unit for unit in units if unit.kind == "warc"]
+        for unit, facts in zip(warcs, self.work.all_done("scan", [unit.id for unit in warcs]), strict=True):
+            by_file.setdefault(unit.name, []).append((unit, facts["span"] and tuple(facts["span"])))
         for read in by_file.values():
             for old, new in misplaced(read):
                 paths.delete_file(self.work.done_path("scan", old.id))  # first: what is half deleted is not done
@@ -239,7 +248,8 @@ class Jobs:
     def unit_job(self, job: UnitJob) -> None:
         """Runs the units of a job that are not done yet, then counts."""
         units = job.units(self.work)
-        if left := [unit for unit in units if not self.work.is_done(job.name, unit)]:
+        ready = self.work.done_parts(job.name)
+        if left := [unit for unit in units if unit not in ready]:
             self.for_each(job.name, partial(job.function, places=self.places), [{"unit": u} for u in left], len(units))
         if job.account:
             job.account(self.funnel, self.work)
@@ -291,7 +301,8 @@ class Jobs:
         numbers = {split: self.recipe.shards.count(counts[split], sizes[split]) for split in counts}
         self.shuffle(shard_shuffle(numbers, self.flow.sample_kind or self.flow.kind))
         planned = [shard_name(split, number) for split, count in numbers.items() for number in range(count)]
-        return [name for name in planned if self.work.fact_files(SHARDS, name)]
+        filled = {path.split("/")[-2] for path in self.work.fact_files(SHARDS)}
+        return [name for name in planned if name in filled]
 
     def write_shards(self, names: list[str]) -> list[Shard]:
         function = partial(
@@ -303,9 +314,10 @@ class Jobs:
             own=self.own,
             recipe=self.recipe,
         )
-        if left := [name for name in names if not self.work.is_done("shards", name)]:
+        ready = self.work.done_parts("shards")
+        if left := [name for name in names if name not in ready]:
             self.for_each("shards", function, [{"name": name} for name in left], len(names))
-        shards = [from_plain(Shard, self.work.done("shards", name), name) for name in names]
+        shards = [from_plain(Shard, *both) for both in zip(self.work.all_done("shards", names), names, strict=True)]
         account_shards(self.funnel, shards, self.flow.sample_kind)
         return shards
 

@@ -8,13 +8,13 @@ import json
 import logging
 import os
 import sys
-from enum import StrEnum
 from importlib.metadata import version
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console as RichConsole
-from typer.core import TyperCommand
+
+from pipelines.build_command import BuildCommand, build
+from pipelines.console import Console, broken_pipe
 
 app = typer.Typer(
     help="Builds M3W data sets from crawls, and looks at them.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -24,140 +24,10 @@ app.add_typer(recipe_app, name="recipe")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
 DataSet = Annotated[str, typer.Argument(help="A data set's folder.")]
-GIVEN_UP = 3
 INTERRUPTED = 130
-BROKEN_PIPE = 141
-"""What a shell makes of a program that ends because nobody reads on: `m3w verify D | head -1`."""
 
 
-class Console(RichConsole):
-    """Rich's own would end with exit code 1 when nobody reads on, which here means damage."""
-
-    def on_broken_pipe(self) -> None:
-        broken_pipe()
-
-
-class TestFlag(StrEnum):
-    """Safety checks that a test against one's own server may lift; the manifest records them."""
-
-    LOOPBACK = "loopback"
-    NO_PACING = "no-pacing"
-
-
-class EngineName(StrEnum):
-    """Where a build runs."""
-
-    LOCAL = "local"
-    SPARK = "spark"
-
-
-class BuildCommand(TyperCommand):
-    """Keeps apart what stands after `--`: click itself would mix it with stray words before it."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        mark = args.index("--") if "--" in args else len(args)
-        ctx.obj = args[mark + 1 :]
-        return super().parse_args(ctx, args[:mark])
-
-
-@app.command(cls=BuildCommand, context_settings={"allow_extra_args": True})
-def build(
-    context: typer.Context,
-    recipe: Annotated[str, typer.Argument(help="A shipped recipe (see `m3w recipe list`) or a TOML file.")],
-    input_: Annotated[
-        list[str],
-        typer.Option("--input", help="WARC, Parquet or JSONL file, folder of WARCs or of saved HTML; may be repeated."),
-    ],
-    output: Annotated[str, typer.Option("--output", help="Folder (or gs://, s3:// address) of the data set.")],
-    base_url: Annotated[str, typer.Option(help="Address that stands for a folder of saved HTML.")] = "",
-    media: Annotated[
-        str | None, typer.Option(help="Media store to share between builds; OUTPUT/media if not given.")
-    ] = None,
-    workers: Annotated[
-        str,
-        typer.Option(metavar="N|auto", help="Worker processes; auto: by this machine's cores and memory. Spark: N."),
-    ] = "auto",
-    max_deaths: Annotated[
-        int, typer.Option(min=1, help="Worker processes that a page or image may kill before it is given up.")
-    ] = 3,
-    engine: Annotated[EngineName, typer.Option(help="This machine, or a Spark cluster (docs/engines.md).")] = (
-        EngineName.LOCAL
-    ),
-    master: Annotated[str, typer.Option(help="Spark: spark://HOST:PORT, yarn, k8s://... or local[N].")] = "",
-    job_server: Annotated[str, typer.Option(help="Spark: jar of Beam's job server, if Beam cannot fetch it.")] = "",
-    spark_submit: Annotated[str, typer.Option(help="Spark: submit a jar for each job with this spark-submit.")] = "",
-    spark_conf: Annotated[list[str] | None, typer.Option(help="Spark: a setting KEY=VALUE; may be repeated.")] = None,
-    worker_command: Annotated[str, typer.Option(help="Spark: m3w-worker as executors find it.")] = "",
-    contact: Annotated[
-        str, typer.Option(help="Your e-mail address or web page, told to every host that images are fetched from.")
-    ] = "",
-    offline: Annotated[bool, typer.Option("--offline", help="Use only images that the input itself holds.")] = False,
-    connections: Annotated[int, typer.Option(min=1, help="HTTP requests at once, of each worker.")] = 32,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever OUTPUT holds.")] = False,
-    keep_work: Annotated[bool, typer.Option("--keep-work", help="Leave packs and facts in OUTPUT/work.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
-    allow_for_test: Annotated[
-        list[TestFlag] | None, typer.Option(help="Lift a safety check, for tests against a server of your own.")
-    ] = None,
-) -> None:
-    """Build a data set: scan, select, fetch, write. Started again, it goes on where it stood.
-
-    Options after `--` go to Beam: `m3w build m3w --input crawl/ --output out -- --runner=SparkRunner ...`
-    """
-    from pipelines.build import BuildOptions
-    from pipelines.build import build as run_build
-    from pipelines.choose import ForSpark, chosen_engine, seen_from_afar
-    from pipelines.fetch import Web
-    from pipelines.given_up import told
-    from pipelines.progress import Progress
-    from pipelines.recipe import load_recipe
-    from pipelines.report import print_report
-    from pipelines.web.config import Agent, TestAllowances
-
-    if context.args:
-        raise ValueError(
-            f"{' '.join(context.args)}: belongs to no option; repeat --input for each file, and give options of Beam's "
-            "after `--`"
-        )
-    loaded = load_recipe(recipe)
-    if not offline and not contact:
-        raise ValueError(
-            "images that the input does not hold are fetched from the web, and their hosts must know whom to ask: "
-            "give --contact you@example.org, or --offline to use the input's own images only"
-        )
-    agent = None if offline else Agent(loaded.fetch.user_agent_product, version("openm3w"), contact)
-    flags = allow_for_test or []
-    allowances = TestAllowances(loopback=TestFlag.LOOPBACK in flags, pacing_off=TestFlag.NO_PACING in flags)
-    progress = Progress(quiet)
-    options = BuildOptions(
-        inputs=tuple(input_),
-        output=output,
-        base_url=base_url,
-        media=media,
-        fresh=fresh,
-        keep_work=keep_work,
-        max_deaths=max_deaths,
-    )
-    words = ForSpark(
-        master=master,
-        job_server=job_server,
-        spark_submit=spark_submit,
-        spark_conf=tuple(spark_conf or ()),
-        worker_command=worker_command,
-    )
-    if engine == EngineName.SPARK:
-        options = seen_from_afar(options)
-    web = Web(agent=agent, allowances=allowances, connections=connections)
-    with chosen_engine(engine, words, workers, loaded, context.obj, progress.say) as chosen:
-        manifest = run_build(loaded, options, chosen, web, progress)
-    if not quiet:
-        print_report(manifest, Console())
-    if not manifest.shards:
-        print(f"m3w: no document was left: `m3w report {output}` says which stages dropped them", file=sys.stderr)
-        raise typer.Exit(1)
-    if lost := told(manifest.funnel, output):
-        print(f"m3w: {lost}", file=sys.stderr)
-        raise typer.Exit(GIVEN_UP)
+app.command(cls=BuildCommand, context_settings={"allow_extra_args": True})(build)
 
 
 @app.command()
@@ -377,12 +247,6 @@ def flush() -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         broken_pipe()
-
-
-def broken_pipe() -> NoReturn:
-    """Ends without a word: what is still to be written, at the end too, goes nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(BROKEN_PIPE)
 
 
 def stopped() -> NoReturn:

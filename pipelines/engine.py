@@ -9,6 +9,7 @@ is refused.
 
 import argparse
 import logging
+import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 
 import apache_beam as beam
 import grpc
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions, StandardOptions
 from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner import fn_runner, worker_handlers
@@ -202,8 +204,11 @@ class BeamEngine:
 
     def run(self, name: str, build: Build) -> None:
         options = PipelineOptions([*self.options, "--no_save_main_session"])
-        with beam.Pipeline(options=options) as pipeline:
-            build(pipeline)
+        try:
+            with beam.Pipeline(options=options) as pipeline:
+                build(pipeline)
+        except RuntimeError as error:
+            raise RuntimeError(f"{name}: {last_words(str(error))}") from error
 
     def close(self) -> None:
         """Nothing that we started."""
@@ -215,13 +220,17 @@ def engine(workers: int, options: Sequence[str]) -> Engine:
     Raises:
         EngineError: an option that loses data, or workers asked for in Beam's words.
     """
-    parsed = PipelineOptions(list(options))
-    runner = parsed.view_as(StandardOptions).runner
-    if runner in (None, "FnApiRunner"):
+    if is_local(options):
         return LocalEngine(workers, tuple(options), isolated=True)
+    runner = PipelineOptions(list(options)).view_as(StandardOptions).runner
     if runner in ("DirectRunner", "SwitchingDirectRunner"):
         raise EngineError(f"--runner={runner} may switch to another runner; leave it out to run on this machine")
     return BeamEngine(tuple(options), workers)
+
+
+def is_local(options: Sequence[str]) -> bool:
+    """Whether Beam options leave a build on this machine."""
+    return PipelineOptions(list(options)).view_as(StandardOptions).runner in (None, "FnApiRunner")
 
 
 def refuse_dangerous(options: Sequence[str]) -> None:
@@ -240,6 +249,24 @@ def refuse_dangerous(options: Sequence[str]) -> None:
         raise EngineError(
             f"{' '.join(stray)}: neither an option of Beam's nor the value of one; inputs stand before `--`"
         )
+
+
+def tell_stores(options: Sequence[str]) -> None:
+    """Lets this process use object stores as its workers will: by Beam's options (--s3_endpoint_url and the like)."""
+    FileSystems.set_options(PipelineOptions(list(options)))
+
+
+def where_s3_is(options: Sequence[str]) -> list[str]:
+    """Options that say to workers elsewhere where S3 is, as the environment says it here.
+
+    Never the credentials: who sees the job sees its options.
+    """
+    given = PipelineOptions(list(options)).get_all_options(drop_default=True)
+    found = {
+        "s3_endpoint_url": os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
+        "s3_region_name": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
+    }
+    return [f"--{name}={value}" for name, value in found.items() if value and name not in given]
 
 
 def unknown_options(options: Sequence[str]) -> list[str]:

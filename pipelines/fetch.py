@@ -21,11 +21,12 @@ from pipelines.media.blocklist import load_blocklist as read_blocklist
 from pipelines.media.prepare import Prepared, prepare, settings_digest
 from pipelines.media.safety import load_scorer
 from pipelines.recipe import Recipe
-from pipelines.sources.originals import read_original
+from pipelines.sources.originals import path_of, read_original
 from pipelines.stage import Heartbeat, Out, Read, Shuffle
 from pipelines.store import paths
 from pipelines.store.facts import read_rows
 from pipelines.store.media import MediaStore, Recorder
+from pipelines.store.ranges import Range, Ranges
 from pipelines.store.work import Work
 from pipelines.video.sniff import sniff_subtitles, sniff_video
 from pipelines.web.client import Client
@@ -188,6 +189,7 @@ class _Fetch:
         self.scorer = None if recipe.flow == "clips" else load_scorer(recipe.image_safety.scorer)
         self.blocklist = load_blocklist(recipe.blocklist)
         self.heart = Heartbeat(work.progress("fetch", unit))
+        self.ranges = Ranges()
         self.seen = 0
 
     def run(self) -> None:
@@ -195,10 +197,10 @@ class _Fetch:
         stored = [t for t in self.todo if t.origin == "store"]
         remote = [t for t in self.todo if t.origin == "http"]
         with Recorder(self.own) as recorder:
-            for todo in sorted(held, key=lambda t: (t.name, t.offset)):
+            for todo in self.ranges.ahead(sorted(held, key=lambda t: (t.name, t.offset)), self.ranges_of):
                 self.record(recorder, self.held_row(todo, recorder))
         with Recorder(self.shared) as recorder:
-            for todo in sorted(stored, key=lambda t: (t.name, t.offset)):
+            for todo in self.ranges.ahead(sorted(stored, key=lambda t: (t.name, t.offset)), self.ranges_of):
                 self.record(recorder, self.stored_row(todo, recorder))
             for row in self.fetched(remote, recorder):
                 self.record(recorder, row)
@@ -209,6 +211,13 @@ class _Fetch:
         self.seen += 1
         self.heart.beat(lambda: {things_fetched(self.recipe): self.seen})
 
+    def ranges_of(self, todo: TodoFact) -> list[Range]:
+        """What is read for an address, if it is not refused for its size."""
+        if todo.origin == "none" or (todo.origin != "store" and todo.length > self.recipe.source.max_body_bytes):
+            return []
+        path = self.shared.pack_path(todo.name) if todo.origin == "store" else path_of(todo.name, self.inputs)
+        return [Range(path, todo.offset, todo.length)]
+
     def held_row(self, todo: TodoFact, recorder: Recorder) -> LedgerRow:
         """An image that the input holds, or that nobody may fetch in an offline run."""
         if todo.origin == "none":
@@ -216,7 +225,8 @@ class _Fetch:
         if lost := self.begin(todo):
             return lost
         try:
-            data = read_original(self.inputs, todo.origin, todo.name, todo.offset, todo.length, self.recipe.source)
+            where = (self.inputs, todo.origin, todo.name, todo.offset, todo.length)
+            data = read_original(*where, self.recipe.source, self.ranges.read)
         except (OSError, ValueError) as error:
             return failure(todo, "unreadable", str(error))
         return self.row(todo, data, recorder, keep=False)
@@ -232,7 +242,7 @@ class _Fetch:
         """An image whose original the media store holds."""
         if lost := self.begin(todo):
             return lost
-        data = paths.read_range(self.shared.pack_path(todo.name), todo.offset, todo.length)
+        data = self.ranges.read(self.shared.pack_path(todo.name), todo.offset, todo.length)
         return self.row(todo, data, recorder, keep=False)
 
     def fetched(self, todo: list[TodoFact], recorder: Recorder) -> Iterator[LedgerRow]:

@@ -35,6 +35,15 @@ def folder_named(option: str, given: str) -> str:
     return folder
 
 
+def check_bucket(folder: str) -> None:
+    """Raises PlanError if a folder is to be in a bucket that there is not: before hours of reading, not after."""
+    if paths.is_remote(folder):
+        try:
+            paths.list_files(paths.join(folder, "plan.json"))  # a listing of nothing: one request
+        except FileNotFoundError as error:
+            raise PlanError(f"{folder}: {error.strerror}; make it first, or check its name") from error
+
+
 @contextmanager
 def locked(output: str) -> Iterator[None]:
     """Refuses a second build on the same local output while one runs."""

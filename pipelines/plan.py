@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from pipelines.digests import Digest
 from pipelines.facts import to_json
 from pipelines.filters.language import load_model
 from pipelines.filters.page_url import load_domains
@@ -47,15 +48,24 @@ class Plan:
     """Safety checks lifted for tests."""
 
 
-def make_plan(recipe: Recipe, units: Sequence[Unit], allowances: Sequence[str], bytes_per_partition: int) -> Plan:
+def make_plan(
+    recipe: Recipe,
+    units: Sequence[Unit],
+    allowances: Sequence[str],
+    bytes_per_partition: int,
+    digest: Digest = digest_of,
+) -> Plan:
     """The plan of a new build.
+
+    Args:
+        digest: of the input files.
 
     Raises:
         PlanError: a list that the recipe names cannot be read, or a model that it asks for is not there.
     """
     check_models(recipe)
     by_name = {unit.name: unit for unit in units}
-    inputs = tuple(describe_input(unit) for _, unit in sorted(by_name.items()))
+    inputs = tuple(describe_input(unit, digest) for _, unit in sorted(by_name.items()))
     size = sum(entry.bytes for entry in inputs)
     return Plan(
         recipe=values(recipe),
@@ -68,17 +78,22 @@ def make_plan(recipe: Recipe, units: Sequence[Unit], allowances: Sequence[str], 
     )
 
 
-def describe_input(unit: Unit) -> Input:
+def is_file(unit: Unit) -> bool:
+    """Whether a unit is a part of one file, and not of a folder of saved HTML."""
+    return unit.kind != "html" or unit.single_file
+
+
+def describe_input(unit: Unit, digest: Digest = digest_of) -> Input:
     """Size and digest of the file that a unit is a part of, or of all files of its folder with their names."""
     name, path = unit.name, unit.path
-    if unit.kind != "html" or unit.single_file:
-        size, digest = digest_of(path)
-        return Input(name=name, bytes=size, sha256=digest)
+    if is_file(unit):
+        size, sha256_of_file = digest(path)
+        return Input(name=name, bytes=size, sha256=sha256_of_file)
     total, state = 0, sha256()
     for file in files_in(path):
-        size, digest = _digest_if_readable(file)
+        size, sha256_of_file = _digest_if_readable(file)
         total += size
-        state.update(to_json([file.name, digest]).encode("utf-8", "surrogateescape"))  # a name may be any bytes
+        state.update(to_json([file.name, sha256_of_file]).encode("utf-8", "surrogateescape"))  # a name may be any bytes
     return Input(name=name, bytes=total, sha256=state.hexdigest())
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 
 from pipelines.store import paths
+from pipelines.store.secrets import without_secrets
 from pipelines.store.work import Work
 
 
@@ -82,8 +83,8 @@ class Progress:
             "counts": self.seen,
             "engine": type(engine).__name__,
             "workers": engine.workers,
-            "options": list(engine.options),
-            "command": sys.argv,
+            "options": without_secrets(engine.options),
+            "command": without_secrets(sys.argv),
             "host": platform.node(),
             "cpus": os.cpu_count(),
             "python": platform.python_version(),

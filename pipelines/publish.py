@@ -7,11 +7,11 @@ from importlib.metadata import version
 
 from pipelines.accounting import Funnel, dead_letter_files
 from pipelines.card import dataset_card
+from pipelines.digests import Digest
 from pipelines.plan import Plan
 from pipelines.recipe import Recipe, recipe_digest
 from pipelines.report import report_of
 from pipelines.store import paths
-from pipelines.store.facts import digest_of
 from pipelines.store.work import Work
 from schemas.manifest import Manifest, Shard, manifest_json
 from schemas.shard import FORMAT_VERSION
@@ -23,9 +23,20 @@ class PublishError(RuntimeError):
 
 
 def publish(
-    recipe: Recipe, plan: Plan, work: Work, output: str, funnel: Funnel, shards: Sequence[Shard], ledger_digest: str
+    recipe: Recipe,
+    plan: Plan,
+    work: Work,
+    output: str,
+    funnel: Funnel,
+    shards: Sequence[Shard],
+    ledger_digest: str,
+    digest: Digest,
 ) -> Manifest:
-    """Publishes what describes the shards, verifies them, and commits the data set."""
+    """Publishes what describes the shards, verifies them, and commits the data set.
+
+    Args:
+        digest: of the shards as they stand in the output.
+    """
     manifest = Manifest(
         format=FORMAT_VERSION,
         version=version("openm3w"),
@@ -47,7 +58,7 @@ def publish(
     publish_text(output, "report.json", report_json(manifest))
     publish_text(output, "README.md", dataset_card(manifest))
     for shard in shards:
-        if (shard.bytes, shard.sha256) != digest_of(paths.join(output, shard.name)):
+        if (shard.bytes, shard.sha256) != digest(paths.join(output, shard.name)):
             raise PublishError(f"{shard.name} is not what was written: the disk or another program changed it")
     publish_text(output, "_SUCCESS", "")
     return manifest

@@ -22,7 +22,7 @@ from pipelines.given_up import NOTHING
 from pipelines.recipe import PairRecipe
 from pipelines.scan import pack_line
 from pipelines.select import lost_uses
-from pipelines.shards import document_of, make_sample, read_member
+from pipelines.shards import SampleReader, make_sample
 from pipelines.stage import DEAD_LETTERS, Heartbeat, dead_letter_line
 from pipelines.store import paths
 from pipelines.store.facts import read_rows
@@ -108,15 +108,15 @@ def score_unit(unit: str, places: Places, recipe: PairRecipe, given_up: Mapping[
 
 def _found(unit: str, places: Places, recipe: PairRecipe, given_up: Mapping[str, str]) -> Iterator[_Found]:
     """The pairs of a unit by their keys, with the images that their shards will hold."""
-    read = partial(read_member, places.inputs, places.shared, places.own, recipe)
+    reader = SampleReader(places, recipe)
     rows = sorted(row for path in places.work.fact_files(PAIRS_FOUND, unit) for row in read_rows(path, SampleFact))
-    for fact in map(SampleFact._make, rows):
-        document = document_of(fact, places.work)
+    for fact in reader.ahead(map(SampleFact._make, rows)):
+        document = reader.document(fact)
         at(fact.key, f"at the image of {document.url}")
         if detail := given_up.get(fact.key):
             yield _Found(fact, document, Rejected("killed_worker", detail))
             continue
-        (member,) = make_sample(fact, document, read).members.values()
+        (member,) = make_sample(fact, document, reader.image).members.values()
         try:
             with Picture.open(io.BytesIO(member), formats=("JPEG", "PNG")) as picture:
                 yield _Found(fact, document, picture.convert("RGB"))

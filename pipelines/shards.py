@@ -2,20 +2,21 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from hashlib import sha256
 
 from pipelines.claims import at
 from pipelines.facts import SHARDS, LedgerRow, SampleFact
+from pipelines.flow import Places
 from pipelines.media.strip import strip
 from pipelines.recipe import Recipe
-from pipelines.sources.originals import read_original
+from pipelines.sources.originals import path_of, read_original
 from pipelines.stage import Heartbeat
 from pipelines.store import paths
 from pipelines.store.facts import digest_of, read_rows
 from pipelines.store.media import MediaStore
+from pipelines.store.ranges import Range, Ranges
 from pipelines.store.work import Work
 from schemas.document import Document, Image, Text, normal_form
 from schemas.manifest import Shard
@@ -32,15 +33,15 @@ def write_shard(
     rows = sorted(row for path in work.fact_files(SHARDS, name) for row in read_rows(path, SampleFact))
     final = f"shards/{name}.tar"
     heart = Heartbeat(work.progress("shards", name))
-    read = partial(read_member, inputs, shared, own, recipe)
+    reader = SampleReader(Places(work=work, inputs=inputs, shared=shared, own=own), recipe)
     seen = Counter[str]()
     with paths.publishing(paths.join(output, final)) as stream:
         writer = ShardWriter(stream)
-        for plain in rows:
-            fact = SampleFact._make(plain)
+        for fact in reader.ahead(map(SampleFact._make, rows)):
             at("", f"at sample {fact.key}")
-            page = document_of(fact, work)
-            made = make_clip(fact, page, work) if page.kind == "clip" else make_sample(fact, page, read)
+            page = reader.document(fact)
+            is_clip = page.kind == "clip"
+            made = make_clip(fact, page, reader.frames(fact)) if is_clip else make_sample(fact, page, reader.image)
             writer.write(made)
             seen["images"] += len(made.document.images)
             seen["videos"] += len(made.document.media) - len(made.document.images)
@@ -61,11 +62,6 @@ def write_shard(
         sha256=digest,
     )
     work.mark_done("shards", name, to_plain(entry))
-
-
-def document_of(fact: SampleFact, work: Work) -> Document:
-    line = paths.read_range(work.path(fact.pack), fact.pack_offset, fact.pack_length)
-    return document_from_json(json.loads(line))
 
 
 def make_sample(fact: SampleFact, page: Document, read: Callable[[LedgerRow], bytes]) -> Sample:
@@ -99,28 +95,63 @@ def make_sample(fact: SampleFact, page: Document, read: Callable[[LedgerRow], by
     return Sample(replace(page, key=fact.key, split=fact.split, slots=normal_form(slots)), members)
 
 
-def make_clip(fact: SampleFact, clip: Document, work: Work) -> Sample:
+class SampleReader:
+    """Reads what samples are made of: documents and images from packs, from the input and from the media store."""
+
+    def __init__(self, places: Places, recipe: Recipe) -> None:
+        self.places, self.recipe = places, recipe
+        self.ranges = Ranges()
+
+    def ahead(self, facts: Iterable[SampleFact]) -> Iterator[SampleFact]:
+        """The facts, with what they need read ahead, many samples at once."""
+        return self.ranges.ahead(facts, self.ranges_of)
+
+    def ranges_of(self, fact: SampleFact) -> Iterator[Range]:
+        """All that is read for a sample."""
+        yield Range(self.places.work.path(fact.pack), fact.pack_offset, fact.pack_length)
+        for first, *more in json.loads(fact.images):
+            if isinstance(first, str):  # a frame of a clip
+                yield Range(self.places.work.path(first), *more)
+            else:
+                yield self.range_of(LedgerRow._make(more[0]))
+
+    def range_of(self, row: LedgerRow) -> Range:
+        """Where an image stands, or its original if it is made of that."""
+        store = self.places.shared if row.origin == "store" else self.places.own
+        if row.member_pack:
+            return Range(store.pack_path(row.member_pack), row.member_offset, row.member_bytes)
+        path = store.pack_path(row.name) if row.origin == "store" else path_of(row.name, self.places.inputs)
+        return Range(path, row.offset, row.length)
+
+    def document(self, fact: SampleFact) -> Document:
+        line = self.ranges.read(self.places.work.path(fact.pack), fact.pack_offset, fact.pack_length)
+        return document_from_json(json.loads(line))
+
+    def frames(self, fact: SampleFact) -> list[bytes]:
+        """Of a clip, in order."""
+        frames = json.loads(fact.images)
+        return [self.ranges.read(self.places.work.path(pack), offset, length) for pack, offset, length in frames]
+
+    def image(self, row: LedgerRow) -> bytes:
+        """The bytes of an image as they stand in a shard.
+
+        Raises:
+            ValueError: they are not those that the ledger describes.
+        """
+        if row.member_pack or row.origin == "store":
+            data = self.ranges.read(*self.range_of(row))
+        else:
+            where = (self.places.inputs, row.origin, row.name, row.offset, row.length)
+            data = read_original(*where, self.recipe.source, self.ranges.read)
+        if not row.member_pack:
+            data = strip(data)
+        if sha256(data).hexdigest() != row.member_sha256:
+            raise ValueError(
+                f"{row.url}: {row.name} at {row.offset} no longer holds the image that the ledger describes"
+            )
+        return data
+
+
+def make_clip(fact: SampleFact, clip: Document, frames: Sequence[bytes]) -> Sample:
     """The clip with its frames."""
-    held = [paths.read_range(work.path(pack), offset, length) for pack, offset, length in json.loads(fact.images)]
-    names = member_names(clip)
-    return Sample(replace(clip, split=fact.split), dict(zip(names, held, strict=True)))
-
-
-def read_member(
-    inputs: Mapping[str, str], shared: MediaStore, own: MediaStore, recipe: Recipe, row: LedgerRow
-) -> bytes:
-    """The bytes of an image as they stand in a shard.
-
-    Raises:
-        ValueError: they are not those that the ledger describes.
-    """
-    store = shared if row.origin == "store" else own
-    if row.member_pack:
-        data = paths.read_range(store.pack_path(row.member_pack), row.member_offset, row.member_bytes)
-    elif row.origin == "store":
-        data = strip(paths.read_range(store.pack_path(row.name), row.offset, row.length))
-    else:
-        data = strip(read_original(inputs, row.origin, row.name, row.offset, row.length, recipe.source))
-    if sha256(data).hexdigest() != row.member_sha256:
-        raise ValueError(f"{row.url}: {row.name} at {row.offset} no longer holds the image that the ledger describes")
-    return data
+    return Sample(replace(clip, split=fact.split), dict(zip(member_names(clip), frames, strict=True)))

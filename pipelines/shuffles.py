@@ -54,9 +54,8 @@ class Shuffles:
 
     def done(self, shuffle: Shuffle) -> dict[str, dict[str, Any]]:
         """The passes that are done, by the names of their parts."""
-        files = paths.list_files(self.work.path("done", "shuffles"))
-        names = [path.rsplit("/", 1)[1].removesuffix(".json") for path in files]
-        return {part: self.work.done("shuffles", part) for part in names if part.startswith(f"{shuffle.name}.")}
+        parts = sorted(part for part in self.work.done_parts("shuffles") if part.startswith(f"{shuffle.name}."))
+        return dict(zip(parts, self.work.all_done("shuffles", parts), strict=True))
 
     def remove(self, shuffle: Shuffle, unwanted: Callable[[str], bool]) -> None:
         """Deletes files of the shuffle, by name."""
@@ -91,7 +90,7 @@ class Shuffles:
         return [{"partitions": passes, "files": 0} for passes in found]
 
     def rows(self, facts: FactSet, place: str) -> int:
-        return sum(map(count_rows, self.work.fact_files(facts, place)))
+        return sum(paths.each(count_rows, self.work.fact_files(facts, place)))
 
     def ledger(self, shuffle: Shuffle, split: bool) -> Callable[[list[int]], list[str]]:
         """The files of the ledger that partitions need."""

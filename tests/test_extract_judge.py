@@ -1,14 +1,12 @@
 """The judge of text blocks: blocks, features, forests, the cut; and that compiled and plain Python agree."""
 
-import pickle
 import random
-import subprocess
-import sys
 from array import array
 from pathlib import Path
 
 import pytest
 from extract_page import PAGES, URL, parsed
+from plain_python import in_plain_python
 
 from learn_extraction.labels import align, labels
 from pipelines.extract import feature_rows, judge
@@ -27,21 +25,6 @@ from pipelines.extract.vocabulary import KINDS, NAMES, TEXTS, hash_table, word_h
 
 ROOT = Path(__file__).parents[1]
 SENTENCE = "The river rose in the night, and in the morning the old bridge was gone. "
-AS_SOURCE = """
-import pickle, sys
-from importlib.machinery import FileFinder, SourceFileLoader
-
-class Sources:
-    def find_spec(self, name, path=None, target=None):
-        if name.startswith("pipelines.extract."):
-            return FileFinder(path[0], (SourceFileLoader, [".py"])).find_spec(name)
-
-sys.meta_path.insert(0, Sources())
-sys.path.insert(0, "tests")
-import test_extract_judge as tests
-assert tests.feature_rows.__file__.endswith(".py")
-pickle.dump([tests.everything(html) for html in pickle.load(sys.stdin.buffer)], sys.stdout.buffer)
-"""
 
 
 def blocks_of(html: str) -> Blocks:
@@ -301,6 +284,10 @@ def everything(html: str) -> object:
     )  # fmt: skip
 
 
+def all_of(htmls: list[str]) -> list[object]:
+    return [everything(html) for html in htmls]
+
+
 @pytest.mark.skipif(feature_rows.__file__.endswith(".py"), reason="not compiled: `python setup.py build_ext --inplace`")
 def test_compiled_and_plain_python_judge_alike() -> None:
     chance = random.Random(7)
@@ -314,11 +301,7 @@ def test_compiled_and_plain_python_judge_alike() -> None:
             a, b = sorted(chance.randrange(len(html) + 1) for _ in range(2))
             htmls.append(html[:a] + chance.choice(pieces) + html[b:])
     htmls += ["".join(chance.choices((*pieces, SENTENCE), k=chance.randint(1, 60))) for _ in range(200)]
-    done = subprocess.run(
-        [sys.executable, "-c", AS_SOURCE], input=pickle.dumps(htmls), capture_output=True, cwd=ROOT, timeout=250
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    for html, theirs in zip(htmls, pickle.loads(done.stdout), strict=True):
+    for html, theirs in zip(htmls, in_plain_python(all_of, htmls), strict=True):
         assert everything(html) == theirs, html
 
 

@@ -25,11 +25,12 @@ BEAM_AT_IMPORT = {
     "pipelines.engine",
     "pipelines.worker",
     "pipelines.worker_preload",
+    "pipelines.dataflow",
     "pipelines.spark.engine",
     "pipelines.spark.submit",
     "dedup.transforms",
 }
-BEAM_WHEN_CALLED = {"pipelines.store.paths", "pipelines.spark.boot"}
+BEAM_WHEN_CALLED = {"pipelines.store.hdfs", "pipelines.spark.boot"}
 TORCH_WHEN_CALLED = {"pipelines.filters.similarity_open_clip"}
 NOT_IN_SCHEMAS = {"apache_beam", "torch", "lxml", "bs4", "PIL", "pyarrow", "numpy", "fastwarc"}
 MAX_LINES = 400
@@ -109,8 +110,8 @@ def test_layers(module: str) -> None:
         ("dedup.urls", "import apache_beam", 1),
         ("dedup.urls", "from schemas.keys import digest", 0),
         ("pipelines.scan", "def f():\n    import apache_beam.io", 1),
-        ("pipelines.store.paths", "def f():\n    import apache_beam.io", 0),
-        ("pipelines.store.paths", "import apache_beam.io", 1),
+        ("pipelines.store.hdfs", "def f():\n    import apache_beam.io", 0),
+        ("pipelines.store.hdfs", "import apache_beam.io", 1),
         ("pipelines.scan", "def f():\n    def g():\n        import torch", 1),
         ("pipelines.filters.similarity_open_clip", "def f():\n    import torch", 0),
         ("pipelines.filters.similarity_open_clip", "import torch", 1),

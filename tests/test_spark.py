@@ -23,7 +23,7 @@ from pipelines.choose import ForSpark, absolute, chosen_engine
 from pipelines.engine import EngineError, LocalEngine
 from pipelines.recipe import load_recipe
 from pipelines.spark import boot, versions
-from pipelines.spark.engine import Spark, SparkEngine, filled_in, jvm_words, own_options, spark_engine
+from pipelines.spark.engine import ONE_APPLICATION, Spark, SparkEngine, filled_in, jvm_words, own_options, spark_engine
 from pipelines.spark.leash import leashed
 from pipelines.spark.submit import SubmitRunner
 from pipelines.spark.versions import VersionError
@@ -202,7 +202,7 @@ def test_what_is_filled_in_for_a_manager_of_containers() -> None:
 
 def test_options_that_are_given_win(tmp_path: Path) -> None:
     own = own_options(Spark(master="yarn", workers=2, worker_command="w"), {"spark.executor.cores": "2"}, [])
-    assert own[:3] == ["--environment_cache_millis=600000", "--sdk_worker_parallelism=2", "--environment_type=PROCESS"]
+    assert own[:3] == ["--environment_cache_millis=10000", "--sdk_worker_parallelism=2", "--environment_type=PROCESS"]
     config = json.loads(own[3].removeprefix("--environment_config="))
     assert config == {"command": "w", "env": {boot.EXPECTED: boot.as_text(boot.versions())}}
     given = ["--environment_type=DOCKER", "--environment_config=image", "--environment_cache_millis=5"]
@@ -218,7 +218,12 @@ def test_options_that_are_given_win(tmp_path: Path) -> None:
 
 def test_settings_for_a_driver_of_our_own() -> None:
     conf = {"spark.driver.memory": "3g", "spark.driver.extraJavaOptions": "-XX:+A -Db=c"}
-    assert jvm_words(conf)[:3] == ["-Xmx3g", "-XX:+A", "-Db=c"] and "-Dspark.driver.memory=3g" in jvm_words(conf)
+    assert jvm_words(conf)[:4] == [
+        "-Xmx3g",
+        ONE_APPLICATION,
+        "-XX:+A",
+        "-Db=c",
+    ] and "-Dspark.driver.memory=3g" in jvm_words(conf)
 
 
 def test_everything_is_shown(tmp_path: Path) -> None:
@@ -420,7 +425,7 @@ def test_a_leash_passes_words_and_exit_codes() -> None:
 
 
 WATCHED = """
-import os, signal, sys
+import os, signal, sys, time
 from pipelines.spark import boot
 if child := os.fork():
     sys.exit(boot.watch(child, os.getppid()))
@@ -434,6 +439,11 @@ if child := os.fork():
     [
         ("CoarseGrainedExecutorBackend", "os.kill(os.getpid(), signal.SIGKILL)", False),
         ("CoarseGrainedExecutorBackend", "os._exit(1)", True),
+        (
+            "CoarseGrainedExecutorBackend",
+            "time.sleep(0.3); os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)",
+            True,
+        ),
         ("Driver", "os.kill(os.getpid(), signal.SIGKILL)", True),
     ],
 )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 MAGIC = b"\x1f\x8b\x08"
-_READ_BYTES = 1 << 20  # one request to the file or object store
+_READ_BYTES = 1 << 20  # one request to the file; a stream of an object store asks for more at once
 _FEED_BYTES = 1 << 15  # zlib copies what it leaves unused of each piece, so pieces are small
 _INFLATE_BYTES = 1 << 20  # most output held at a time
 _GZIP = 31  # zlib's wbits for "gzip header and checksum"

@@ -27,7 +27,7 @@ from pipelines.sources.units import Unit, UnitKind
 from pipelines.sources.warc import read_warc
 from pipelines.sources.warc_records import compression_of
 from pipelines.sources.wat import WAT_SUFFIXES, read_wat
-from pipelines.store.paths import exists, is_remote, named, open_read, size
+from pipelines.store.paths import beginning, exists, is_remote, named, size
 
 WARC_SUFFIXES = (".warc", ".warc.gz", ".warc.zst")
 PAGE_TABLE_SUFFIXES = (".parquet", *JSONL_SUFFIXES)
@@ -238,9 +238,8 @@ def _file_units(path: str, name: str, config: SourceConfig) -> Iterator[Unit]:
 
 
 def _warc_units(path: str, name: str, config: SourceConfig) -> Iterator[Unit]:
-    length = size(path)
-    with open_read(path) as stream:
-        compression = compression_of(name, stream.read(4))
+    head, length = beginning(path, 4)
+    compression = compression_of(name, head)
     # Only gzip members can be found from the middle of a file.
     parts = max(1, -(-length // config.range_bytes)) if compression == "gzip" else 1
     for start, end in pairwise(length * part // parts for part in range(parts + 1)):

@@ -6,7 +6,7 @@ really read and says which of them to read again, and from where.
 
 import re
 import zlib
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 
 from fastwarc.warc import HeaderMap, WarcRecord, WarcRecordType
@@ -62,12 +62,15 @@ def misplaced(read: Sequence[tuple[Unit, Span | None]]) -> list[tuple[Unit, Unit
     return wrong
 
 
-def read_record_body(path: str, offset: int, length: int, max_bytes: int) -> bytes:
+def read_record_body(
+    path: str, offset: int, length: int, max_bytes: int, read: Callable[[str, int, int], bytes] = read_range
+) -> bytes:
     """The HTTP body (or the block of a resource record) that stands at `offset` of a WARC file, decoded.
 
     Args:
         offset, length: of `Source`: the gzip member, or header and body in an uncompressed file.
         max_bytes: limit of the body; no more than about that is held at any time.
+        read: gives the bytes of a range of a file.
 
     Raises:
         ValueError: no readable record there, or a larger one.
@@ -75,7 +78,7 @@ def read_record_body(path: str, offset: int, length: int, max_bytes: int) -> byt
     """
     if length > max_bytes + MAX_HEADER_BYTES:
         raise ValueError(f"{path}: the record at {offset} has {length} bytes, at most {max_bytes} allowed")
-    data = read_range(path, offset, length)
+    data = read(path, offset, length)
     try:
         if data.startswith(MAGIC):
             engine = zlib.decompressobj(31)

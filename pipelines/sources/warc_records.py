@@ -17,7 +17,7 @@ from pipelines.sources.gzip_members import MAGIC, Member, StoredBytes, find_memb
 from pipelines.sources.records import SourceRecord, Span, Unreadable
 from pipelines.sources.units import Unit
 from pipelines.sources.warc_frames import Frame, GivenUp, Lookahead, frames
-from pipelines.store.paths import open_read, size
+from pipelines.store.paths import beginning, open_read
 from schemas.document import Source
 from schemas.rejection import Rejected
 
@@ -48,12 +48,12 @@ def read_records(unit: Unit, config: SourceConfig, interpret: Interpret) -> Gene
     Raises:
         OSError: the file itself cannot be read.
     """
+    head, length = beginning(unit.path, 4)
+    if not length:
+        yield Unreadable(rejected=Rejected("empty_file", "0 bytes"), source=Source(file=unit.name))
+        return unit.start, unit.end
+    compression = compression_of(unit.name, head)
     with open_read(unit.path) as stream:
-        length = size(unit.path)
-        if not length:
-            yield Unreadable(rejected=Rejected("empty_file", "0 bytes"), source=Source(file=unit.name))
-            return unit.start, unit.end
-        compression = compression_of(unit.name, stream.read(4))
         if compression == "gzip":
             return (yield from _read_members(StoredBytes(stream, length), unit, config, interpret))
         if compression == "zstd":

@@ -85,12 +85,20 @@ def watch(worker: int, executor: int) -> int:
     """Waits for the worker's end; the exit code.
 
     One that was killed, mostly because memory was short, is lost to its executor: Beam would give it work again until
-    the job fails. So the executor is ended too: Spark starts another one, which repeats what this one did.
+    the job fails. So the executor is ended too: Spark starts another one, which repeats what this one did. Unless it
+    was the executor itself that needs its worker no longer, and said so by SIGTERM.
     """
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(worker, signal.SIGKILL))  # the executor needs it no longer
+    dismissed = False
+
+    def dismiss(*_: object) -> None:
+        nonlocal dismissed
+        dismissed = True
+        os.kill(worker, signal.SIGKILL)
+
+    signal.signal(signal.SIGTERM, dismiss)
     end_with(executor, worker)
     code = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
-    if code >= 0 or os.getppid() != executor:
+    if code >= 0 or dismissed or os.getppid() != executor:
         return abs(code)
     print(f"m3w-worker: the worker was killed by {signal.Signals(-code).name}; its executor goes too", file=sys.stderr)
     if is_executor(executor):

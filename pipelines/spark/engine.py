@@ -2,8 +2,9 @@
 
 Two ways lead to a cluster. Through Beam's job server, a Java program that is started here and is the driver of every
 job: for `spark://...`. Or as a jar for `spark-submit`, which every cluster has: for YARN and Kubernetes, or where
-`--spark-submit` asks for it. Either way each pipeline of a build is an application of its own, and an executor starts
-Python workers (`m3w-worker`, see `pipelines.spark.boot`) at its side.
+`--spark-submit` asks for it. Through the job server all pipelines of a build are jobs of one application; given to
+spark-submit each is an application of its own. An executor starts Python workers (`m3w-worker`, see
+`pipelines.spark.boot`) at its side, others for each pipeline.
 """
 
 import json
@@ -32,6 +33,7 @@ from pipelines.spark.log import SparkLog
 from pipelines.spark.submit import SubmitRunner
 from pipelines.spark.words import words_of
 from pipelines.stage import ForEachUnit
+from pipelines.store.secrets import without_secrets
 
 TASKS_PER_WORKER = 4
 """Parts that a job is cut into for each Python worker: with more than one, a slow part holds up less."""
@@ -41,8 +43,10 @@ EXECUTOR_MEMORY = "2g"
 """Heap: what a part of a job gives must fit; only facts pass through Java."""
 WORKER_GIB = 2
 """Memory of a Python worker, for the managers that count it and kill what takes more."""
-CACHE_MS = 600_000
-"""How long an executor keeps a Python worker between two stages; Beam's own 0 would start a new one for each."""
+CACHE_MS = 10_000
+"""How long an executor keeps a Python worker that has no work: to the next stage, and not through many pipelines."""
+ONE_APPLICATION = "-Dbeam.spark.test.reuseSparkContext=true"
+"""Makes Beam's job server keep its Spark, and so the executors, from one pipeline to the next."""
 OF_THIS_ENGINE = {
     "runner": "",
     "spark_master_url": "--master",
@@ -112,7 +116,11 @@ class SparkEngine:
         """What was found and filled in, to be shown."""
         here = ", ".join(f"{part} {text}" for part, text in self.found.items())
         spark = " ".join(f"{key}={value}" for key, value in self.conf.items())
-        return [f"versions: {here}", f"given to Beam: {' '.join(self.options)}", f"given to Spark: {spark}"]
+        return [
+            f"versions: {here}",
+            f"given to Beam: {' '.join(without_secrets(self.options))}",
+            f"given to Spark: {spark}",
+        ]
 
 
 class _ServerRunner(SparkRunner):
@@ -269,5 +277,6 @@ def submit_found() -> str:
 
 def jvm_words(conf: Mapping[str, str]) -> list[str]:
     """What makes Java give settings to a Spark driver that it starts itself."""
-    words = [f"-Xmx{conf.get('spark.driver.memory', '1g')}", *conf.get("spark.driver.extraJavaOptions", "").split()]
+    words = [f"-Xmx{conf.get('spark.driver.memory', '1g')}", ONE_APPLICATION]
+    words += conf.get("spark.driver.extraJavaOptions", "").split()
     return [*words, *(f"-D{key}={value}" for key, value in conf.items())]

@@ -1,25 +1,40 @@
 """Every read and write of the pipelines, on local paths and on object stores alike.
 
-Local paths go straight to the operating system; anything with a scheme ("gs://", "s3://", "hdfs://") goes through
-Beam's FileSystems, imported only then. Files are published whole or not at all: written beside their final name and
-renamed, or on an object store put in one request to the final name.
+Local paths go straight to the operating system, addresses ("gs://", "s3://", "hdfs://") to their store, whose module is
+imported only then. Files are published whole or not at all: written beside their final name and renamed, or gathered
+and then put on the object store under their final name, where they appear when the last byte is there.
 """
 
+import io
 import os
 import shutil
+import sys
+import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import fields
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
-_NEEDS = {"s3": ("boto3", "aws"), "gs": ("google.cloud", "gcp")}
-"""By scheme: the module that Beam needs, and the extra of ours that brings it."""
+from pipelines.store.remote import Remote, gone
 
+if TYPE_CHECKING:
+    from pipelines.store.s3 import S3Settings
 
 SCHEMES = ("gs", "s3", "hdfs")
-"""What Beam's file systems read and write besides local paths."""
+"""What is read and written besides local paths."""
+AT_ONCE = 16
+"""Files of an object store that one process reads at once."""
+SPOOL_BYTES = 8 << 20
+"""What goes to an object store is gathered in memory up to this size, else in the folder for temporary files."""
+_NEEDS = {"s3": ("boto3", "aws"), "gs": ("google.auth.transport.requests", "gcs")}
+"""By scheme: the module that is needed, and the extra of ours that brings it."""
+
+T = TypeVar("T")
 
 
 def is_remote(path: str) -> bool:
@@ -66,28 +81,38 @@ def open_read(path: str) -> BinaryIO:
     """A seekable binary stream of the stored bytes, never decompressed on the way."""
     if not is_remote(path):
         return Path(path).open("rb")
-    filesystems, compression = _beam(path)
-    stream: BinaryIO = filesystems.open(path, compression_type=compression.UNCOMPRESSED)
-    return stream
+    return _remote(path).open(path)
 
 
 def read_bytes(path: str) -> bytes:
-    with open_read(path) as stream:
-        return stream.read()
+    if not is_remote(path):
+        return Path(path).read_bytes()
+    return _remote(path).get(path, 0, None)[0]
 
 
 def read_range(path: str, offset: int, length: int) -> bytes:
-    """Exactly `length` bytes from `offset`.
+    """Exactly `length` bytes from `offset`; on an object store by one request for exactly these.
 
     Raises:
         EOFError: the file ends before.
     """
-    with open_read(path) as stream:
-        stream.seek(offset)
-        data = stream.read(length)
+    if is_remote(path):
+        data, _ = _remote(path).get(path, offset, offset + length)
+    else:
+        with open_read(path) as stream:
+            stream.seek(offset)
+            data = stream.read(length)
     if len(data) != length:
         raise EOFError(f"{path}: {length} bytes wanted at {offset}, the file ends after {len(data)} of them")
     return data
+
+
+def beginning(path: str, count: int) -> tuple[bytes, int]:
+    """The first bytes of a file, at most `count`, and its size; on an object store by one request."""
+    if is_remote(path):
+        return _remote(path).get(path, 0, count)
+    with open_read(path) as stream:
+        return stream.read(count), os.fstat(stream.fileno()).st_size
 
 
 @contextmanager
@@ -111,19 +136,18 @@ def publishing(path: str) -> Iterator[BinaryIO]:
 
 
 def _publishing_remote(path: str) -> Iterator[BinaryIO]:
-    """Spools to a local temporary file, so that a failed block leaves no object behind."""
-    import tempfile
-
-    filesystems, compression = _beam(path)
-    with tempfile.TemporaryFile() as spool:
-        yield spool
-        spool.seek(0)
-        with filesystems.create(path, compression_type=compression.UNCOMPRESSED) as stream:
-            shutil.copyfileobj(spool, stream, 1 << 20)
+    """Gathers the bytes here, so that a block that raises leaves no object behind."""
+    with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
+        stream = cast(BinaryIO, spool)
+        yield stream
+        _remote(path).put(path, stream, stream.seek(0, os.SEEK_END))
 
 
 def publish(path: str, data: bytes) -> None:
     """Writes a whole file, or nothing."""
+    if is_remote(path):
+        _remote(path).put(path, io.BytesIO(data), len(data))
+        return
     with publishing(path) as stream:
         stream.write(data)
 
@@ -131,33 +155,44 @@ def publish(path: str, data: bytes) -> None:
 def exists(path: str) -> bool:
     if not is_remote(path):
         return Path(path).exists()
-    return bool(_beam(path)[0].exists(path))
+    return _remote(path).size(path) is not None
 
 
 def size(path: str) -> int:
     """Bytes of a file."""
     if not is_remote(path):
         return Path(path).stat().st_size
-    return int(_beam(path)[0].match([path])[0].metadata_list[0].size_in_bytes)
+    found = _remote(path).size(path)
+    if found is None:
+        raise gone(path)
+    return found
 
 
 def list_files(directory: str) -> list[str]:
     """Sorted paths of all finished files below a directory, at any depth; empty if it does not exist."""
     if is_remote(directory):
-        matched = _beam(directory)[0].match([join(directory, "**")])[0].metadata_list
-        return sorted(entry.path for entry in matched)
+        # Tools that show folders make empty objects for them, whose names end with a slash.
+        return [path for path in _remote(directory).list_names(join(directory, "")) if not path.endswith("/")]
     found = []
     for folder, _, names in os.walk(directory):
         found += [str(Path(folder) / name) for name in names if not (name.startswith(".") and name.endswith(".tmp"))]
     return sorted(found)
 
 
+def each(function: Callable[[str], T], some: Sequence[str]) -> list[T]:
+    """What a function makes of each path, in order; on object stores of several at once, as each waits for answers."""
+    if len(some) < 2 or not is_remote(some[0]):
+        return [function(path) for path in some]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(function, some))
+
+
 def delete_file(path: str) -> None:
     """Removes a file; nothing if it does not exist."""
     if not is_remote(path):
         Path(path).unlink(missing_ok=True)
-    elif exists(path):
-        _beam(path)[0].delete([path])
+    else:
+        _remote(path).delete([path])
 
 
 def delete_unfinished(directory: str, besides: str = "") -> None:
@@ -176,19 +211,72 @@ def delete_tree(directory: str) -> None:
     if not is_remote(directory):
         shutil.rmtree(directory, ignore_errors=True)
         return
-    if found := list_files(directory):
-        _beam(directory)[0].delete(found)
+    remote = _remote(directory)
+    remote.delete(remote.list_names(join(directory, "")))
 
 
-def _beam(path: str) -> tuple[Any, Any]:
-    """Beam's file systems, ready for a path; options of theirs that a pipeline was given stay as they are."""
-    needs, extra = _NEEDS.get(path.partition("://")[0], ("", ""))
-    if needs and find_spec(needs) is None:
+def prepare(some: Iterable[str]) -> None:
+    """Imports what the stores of these paths need, before this process is forked; nothing for local ones."""
+    schemes = {path.partition("://")[0] for path in some if is_remote(path)}
+    if "s3" in schemes and _installed("s3"):
+        from pipelines.store import s3
+
+        s3.prepare()
+    if "gs" in schemes and _installed("gs"):
+        from pipelines.store import gcs
+
+        gcs.prepare()
+
+
+def _remote(path: str) -> Remote:
+    """The store of a path.
+
+    Raises:
+        ValueError: what speaks to it is not installed.
+    """
+    scheme = path.partition("://")[0]
+    if not _installed(scheme):
+        extra = _NEEDS[scheme][1]
         raise ValueError(f'{path}: pip install "openm3w[{extra}]" first, which brings what reads and writes it')
-    from apache_beam.io.filesystem import CompressionTypes
-    from apache_beam.io.filesystems import FileSystems
-    from apache_beam.options.pipeline_options import PipelineOptions
+    if scheme == "s3":
+        from pipelines.store.s3 import S3Store
 
-    if FileSystems._pipeline_options is None:
-        FileSystems.set_options(PipelineOptions([]))
-    return FileSystems, CompressionTypes
+        return Remote(S3Store(_s3_settings()))
+    if scheme == "gs":
+        from pipelines.store.gcs import GcsStore
+
+        return Remote(GcsStore())
+    if scheme == "hdfs":
+        from pipelines.store.hdfs import HdfsStore
+
+        return Remote(HdfsStore())
+    raise ValueError(f"{path}: no address that can be used")
+
+
+@cache
+def _installed(scheme: str) -> bool:
+    try:
+        return scheme not in _NEEDS or find_spec(_NEEDS[scheme][0]) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _s3_settings() -> "S3Settings":
+    """What Beam's options say: those of the command, or in a worker those of its job. Without Beam there are none."""
+    from pipelines.store.s3 import S3Settings
+
+    beam = sys.modules.get("apache_beam.io.filesystems")
+    options = beam and beam.FileSystems._pipeline_options
+    if not options:
+        return S3Settings()
+    if not _known_settings or _known_settings[0] is not options:
+        given = options.get_all_options(drop_default=True)
+        names = (field.name for field in fields(S3Settings))
+        found = {name: value for name in names if (value := given.get(f"s3_{name}"))}
+        _known_settings[:] = [options, S3Settings(**found)]
+    settings: S3Settings = _known_settings[1]
+    return settings
+
+
+_known_settings: list[Any] = []
+"""Beam's options that were looked at last, which takes some milliseconds, and what they say."""

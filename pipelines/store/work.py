@@ -1,7 +1,7 @@
 """The work folder of a build: what each job leaves for the next, and what says that it is whole."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,10 @@ class Work:
     def is_done(self, job: str, part: str) -> bool:
         return paths.exists(self.done_path(job, part))
 
+    def done_parts(self, job: str) -> set[str]:
+        """The parts of a job that are done: one listing, however many there are."""
+        return {path.rpartition("/")[2].removesuffix(".json") for path in paths.list_files(self.path("done", job))}
+
     def mark_done(self, job: str, part: str, facts: Mapping[str, Any]) -> None:
         """Commits a part of a job with what is to be known of it."""
         paths.publish(self.done_path(job, part), json.dumps(facts, indent=1).encode())
@@ -40,6 +44,11 @@ class Work:
         """What `mark_done` was given."""
         facts: dict[str, Any] = json.loads(paths.read_bytes(self.done_path(job, part)))
         return facts
+
+    def all_done(self, job: str, parts: Sequence[str]) -> list[dict[str, Any]]:
+        """`done` of each part."""
+        files = [self.done_path(job, part) for part in parts]
+        return [json.loads(data) for data in paths.each(paths.read_bytes, files)]
 
     def progress(self, job: str, part: str) -> str:
         return self.path("progress", job, f"{part}.json")

@@ -11,57 +11,24 @@ from typing import Any
 import pytest
 from builds import digests
 from crawls import CRAWL
+from on_spark import JOB_SERVER, ROOT, WORKER, needs_spark, settings, spark
 
-from engines.spark.cluster import Cluster, ClusterError, cluster, spark_home
+from engines.spark.cluster import Cluster
 from pipelines.spark import boot
 from pipelines.spark.engine import Spark, SparkEngine, spark_engine
-
-ROOT = Path(__file__).parents[2]
-JOB_SERVER = ROOT / "build/spark/job-server.jar"
-WORKER = ROOT / "engines/spark/worker.sh"
-QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""For programs that run for seconds."""
-
-
-def home() -> Path | None:
-    try:
-        return spark_home(ROOT / ".venv-spark")
-    except ClusterError:
-        return None
-
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(1800),
-    pytest.mark.skipif(not JOB_SERVER.exists() or home() is None, reason="`make test-spark` sets up what it needs"),
+    needs_spark,
 ]
-
-
-@pytest.fixture(scope="module")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    place = home()
-    assert place is not None
-    with cluster(place, tmp_path_factory.mktemp("cluster"), workers=1, cores=2, memory="2g") as found:
-        yield found
+__all__ = ["spark"]
 
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The demo, built in memory."""
     return digests(built(tmp_path_factory.mktemp("local") / "out"))
-
-
-def settings(spark: Cluster) -> tuple[str, ...]:
-    """Spark's, for a cluster on this machine alone."""
-    return (
-        f"spark.master.ui.port={spark.interface.rpartition(':')[2]}",
-        "spark.driver.host=127.0.0.1",
-        "spark.driver.bindAddress=127.0.0.1",
-        "spark.ui.enabled=false",
-        "spark.executor.memory=1g",
-        f"spark.driver.extraJavaOptions={QUICK_JAVA}",
-        f"spark.executor.extraJavaOptions={QUICK_JAVA}",
-    )
 
 
 def built(output: Path, *options: object) -> Path:
@@ -101,7 +68,7 @@ def test_a_cluster_through_the_job_server(spark: Cluster, local: dict[str, str],
     output = tmp_path / "out"
     said = ran(output, *on(spark))
     assert digests(output) == local and len(local) > 10
-    assert "spark.default.parallelism=8" in said and "--environment_cache_millis=600000" in said
+    assert "spark.default.parallelism=8" in said and "--environment_cache_millis=10000" in said
     assert "Spark of the cluster 3.5.0" in said
     run = json.loads((output / "run.json").read_text())
     assert run["engine"] == "SparkEngine" and run["workers"] == 2

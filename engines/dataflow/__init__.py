@@ -1,0 +1,1 @@
+"""What Dataflow needs outside the flow: a flex template, its metadata and its launcher."""
