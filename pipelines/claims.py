@@ -7,12 +7,13 @@ what it is at, so that a note costs no system call and outlives the process, how
 import mmap
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 NOTE_BYTES = 1024
 _DONE = ".done"
+_STOP = "stop"
 _note: list[mmap.mmap] = []
 """The note of the unit that this process works on, if anybody watches it."""
 
@@ -40,6 +41,9 @@ def at(key: str, name: str) -> None:
 def claimed(folder: str, number: int) -> Iterator[bool]:
     """Whether this worker is the first that asks for a unit; it is done when the block ends without an error."""
     path = Path(folder, str(number))
+    if Path(folder, _STOP).exists():
+        yield False
+        return
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
     except FileExistsError:
@@ -55,6 +59,12 @@ def claimed(folder: str, number: int) -> Iterator[bool]:
             finally:
                 _note.remove(note)
     path.with_name(path.name + _DONE).touch()
+
+
+def stop(folder: str) -> None:
+    """Lets nobody take another unit."""
+    with suppress(FileNotFoundError):  # the folder has gone, all is over
+        Path(folder, _STOP).touch()
 
 
 def unfinished(folder: str, count: int) -> dict[int, Death | None]:

@@ -102,34 +102,25 @@ class LocalEngine:
         if self.announce:
             self.announce()
             self.announce = None
-        fallen: list[tuple[Mapping[str, Any], Death]] = []
+        fallen: list[tuple[Mapping[str, Any], list[Death]]] = []
         while units or fallen:
             if units and len(fallen) < _FALLEN_AT_ONCE:
-                units, more = self._work_off(name, function, units, self.workers)
-                fallen += more
+                units, dead = self._work_off(name, function, units, self.workers)
+                fallen += [(mend(unit, [death]), [death]) for unit, death in dead]
                 continue
-            for unit, death in fallen:
-                self._mended(name, function, unit, death, mend)
+            for unit, deaths in fallen:
+                while again := self._work_off(name, function, [unit], 1)[1]:
+                    deaths.append(again[0][1])
+                    unit = mend(unit, deaths)
             fallen = []
-
-    def _mended(
-        self, name: str, function: Callable[..., None], unit: Mapping[str, Any], death: Death, mend: Mend
-    ) -> None:
-        """Runs a unit whose worker ended, alone, until it is done."""
-        deaths = [death]
-        while True:
-            unit = mend(unit, deaths)
-            _, again = self._work_off(name, function, [unit], 1)
-            if not again:
-                return
-            deaths.append(again[0][1])
 
     def _work_off(
         self, name: str, function: Callable[..., None], units: Units, workers: int
     ) -> tuple[Units, list[tuple[Mapping[str, Any], Death]]]:
-        """Runs units until no worker is left; the units that nobody began, and those whose worker ended."""
+        """Runs units until all are done, or a worker ends; the units that nobody began, and those that it left."""
         workers = min(workers, len(units))
         with tempfile.TemporaryDirectory(prefix="m3w-") as folder:
+            worker.WatchedWorkerHandler.claims = folder
             work = ForEachUnit(function, units, folder, workers)
             try:
                 self.run(name, lambda pipeline: pipeline | work, workers)

@@ -22,6 +22,8 @@ from apache_beam.portability.api import beam_fn_api_pb2
 from apache_beam.runners.portability.fn_api_runner import worker_handlers
 from google.protobuf import json_format
 
+from pipelines.claims import stop
+
 _MALLOC_ARENAS = 2
 _M_ARENA_MAX = -8  # malloc.h of glibc
 SECONDS_TO_END = 5.0
@@ -107,6 +109,8 @@ class WatchedWorkerHandler(worker_handlers.GrpcWorkerHandler):
 
     started: ClassVar[list["WatchedWorkerHandler"]] = []
     """All of this process that were not closed."""
+    claims: ClassVar[str] = ""
+    """The folder from which workers take units, if they do."""
     closing = False
 
     def __init__(self, _command: bytes, state: Any, provision_info: Any, grpc_server: Any) -> None:
@@ -130,11 +134,14 @@ class WatchedWorkerHandler(worker_handlers.GrpcWorkerHandler):
     def _watch(self) -> None:
         """Answers in the place of a worker that has ended before it was told to, when the others have no work left.
 
-        At the first such answer Beam ends the job, and with it the others in the middle of their units.
+        At the first such answer Beam ends the job, and with it the others in the middle of their units. They take no
+        more of these: a new round has all its workers again.
         """
         self.process.join()
         if not self.closing:
             ended[self.pid] = self.process.exitcode or 0
+            if self.claims:
+                stop(self.claims)
         why = f"{WORKER_ENDED}: {how_ended(self.pid)}"
         while not self.closing:
             if not any(other.busy() for other in list(self.started)):

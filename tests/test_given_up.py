@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.claims import NOTE_BYTES, Death, at, claimed, unfinished
+from pipelines.claims import NOTE_BYTES, Death, at, claimed, stop, unfinished
 from pipelines.given_up import AT_MOST, Mending, described, told
 from schemas.manifest import FunnelRow
 
@@ -24,6 +24,15 @@ def test_a_unit_is_claimed_once_and_what_is_noted_stays(tmp_path: Path) -> None:
         assert unfinished(folder, 1) == {0: Death("", "other", os.getpid())}
     assert unfinished(folder, 2) == {1: None}
     at("key", "nobody watches any more")
+
+
+def test_nothing_is_taken_any_more_once_it_is_to_stop(tmp_path: Path) -> None:
+    with claimed(str(tmp_path), 0) as one:
+        stop(str(tmp_path))
+        with claimed(str(tmp_path), 1) as other:
+            assert (one, other) == (True, False)
+    assert unfinished(str(tmp_path), 2) == {1: None}, "what was begun is ended"
+    stop(str(tmp_path / "gone"))
 
 
 def test_a_unit_that_raises_is_not_done(tmp_path: Path) -> None:

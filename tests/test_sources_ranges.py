@@ -163,6 +163,16 @@ def test_misplaced_names_unit_and_offset() -> None:
     assert [(old.start, new.start, new.end, new.exact) for old, new in wrong] == [(100, 130, 200, True)]
 
 
+def test_after_a_unit_without_a_span_the_next_one_is_taken_as_it_is() -> None:
+    """Its worker was killed, and it is not known where it ended."""
+    parts = units(Path("a.warc.gz"), [0, 100, 200, 300, 400])
+    assert misplaced(list(zip(parts, [(0, 130), None, (230, 310), (310, 400)], strict=True))) == []
+    wrong = misplaced(list(zip(parts, [(0, 130), None, (230, 310), (350, 400)], strict=True)))
+    assert [(unit, new.start, new.exact) for unit, new in wrong] == [(parts[3], 310, True)]
+    assert misplaced(list(zip(parts, [None, (130, 210), (210, 300), (300, 400)], strict=True))) == []
+    assert misplaced(list(zip(parts, [(0, 130), None, (300, 300), (310, 400)], strict=True)))[0][0] == parts[3]
+
+
 def test_span_is_known_only_after_reading(tmp_path: Path) -> None:
     path = tmp_path / "a.warc.gz"
     path.write_bytes(by_warcio(compressed=True, pages=1))

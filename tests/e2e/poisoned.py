@@ -34,6 +34,10 @@ JOBS: dict[str, tuple[str, str, Callable[..., str]]] = {
     "similarity": ("pipelines.score_pairs", "make_sample", lambda fact, page, _: page.url),
     "scorer": ("pipelines.score_pairs", "similarities", lambda pairs, _: " ".join(text for _, text in pairs)),
     "shards": ("pipelines.shards", "make_sample", lambda fact, page, _: page.url),
+    "select": ("pipelines.select", "one_per_text", lambda *_: "rows"),
+    "plan": ("pipelines.fetch", "missing", lambda *_: "rows"),
+    "documents": ("pipelines.write", "document", lambda *_: "rows"),
+    "deal": ("pipelines.write", "to_shard", lambda *_: "rows"),
     "clips": ("pipelines.shards", "make_clip", lambda fact, page, _: page.url),
 }
 """A function that each job calls, and what names the thing that it is called for."""

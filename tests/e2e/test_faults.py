@@ -30,6 +30,7 @@ from test_resume import done
 
 from pipelines.engine import LocalEngine
 
+SLOW = pytest.mark.slow
 PAGE = "browse/stable/sect.how-to-migrate.html"
 IMAGE = "browse/stable/images/inst-gdm.png"
 
@@ -165,6 +166,26 @@ def test_every_bundle_is_run_twice_by_two_workers(
     options: tuple[str, ...], reference: Path, crawl: Path, recipe: Path, tmp_path: Path
 ) -> None:
     assert digests(build_in(tmp_path / "out", crawl, recipe, LocalEngine(2, options))) == digests(reference)
+
+
+# --- the command itself ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("job", ["documents", *(pytest.param(job, marks=SLOW) for job in ("select", "plan", "deal"))])
+def test_the_command_is_killed_in_a_shuffle(
+    job: str, reference: Path, crawl: Path, recipe: Path, tmp_path: Path
+) -> None:
+    """Shuffles run in the command's own process. Nothing blocks the next command, which goes on with the same pass."""
+    output = tmp_path / "out"
+    command = ("build", recipe, "--input", crawl, "--output", output, "--offline", "--quiet", "--keep-work")
+    assert poisoned(f"{job}=rows", "SIGKILL", "", *command, "--workers", 2) == (-9, "", "")
+    before = done(output, "scan") | done(output, "shuffles")
+    assert not (output / "_SUCCESS").exists()
+    assert m3w(*command) == (0, "", "")
+    assert digests(output) == digests(reference)
+    assert unfinished(output) == []
+    kept = {name: at for name, at in before.items() if not name.startswith("fetch_plan.")}
+    assert (done(output, "scan") | done(output, "shuffles")).items() >= kept.items()
 
 
 # --- a unit that raises; another recipe ------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ class Dies(LocalEngine):
 
     shuffles: int = 0
 
-    def run(self, name: str, build: Build, workers: int = 1) -> None:
+    def run(self, name: str, build: Build, workers: int = 0) -> None:
         super().run(name, build, workers)
         if "." in name:
             self.shuffles -= 1
