@@ -13,7 +13,7 @@ DEMO := build/demo
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-full test-engines test-dataflow test-prism test-spark test-peers test-trees fuzz prism spark-jar spark-demo lint docs learn bench clean distclean
+.PHONY: help demo test test-full test-engines test-dataflow test-prism test-spark test-peers test-trees fuzz prism spark-jar spark-demo container-check container-lock lint docs learn bench clean distclean
 
 help: ## What can be made (this)
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -69,6 +69,18 @@ prism: build/prism ## Beam's Prism, by Go
 
 spark-jar: build/spark/job-server.jar ## Beam's job server for Spark, from what Maven has: for places where Beam cannot fetch its own
 
+# Needs root, debootstrap and Go; no container engine. engines/container/rootfs.py says what stands for what.
+container-check: $(VENV)/.stamp-test ## Carry out the Dockerfile's steps in fresh root file systems, and try what comes out (PACKAGES=aws or gcp)
+	$(BIN)/python -m engines.container.check --packages $(PACKAGES)
+
+PACKAGES ?= plain
+container-lock: $(VENV)/.stamp-test ## Choose the packages of the image anew: engines/container/locked-*.txt
+	@$(BIN)/python -m pip install --quiet "uv>=0.9"
+	@for set in plain aws gcp; do \
+		extras="--extra safety"; test $$set = plain || extras="$$extras --extra $$set"; \
+		$(BIN)/uv pip compile --quiet --upgrade pyproject.toml engines/container/build.in $$extras --python-version 3.11 --generate-hashes \
+			--no-annotate --no-header --no-emit-index-url --output-file engines/container/locked-$$set.txt || exit 1; done
+
 # open_flamingo pins torch 2.0.1, and open_clip's training reader an old webdataset: an environment of their own, some GB.
 test-peers: $(VENV)-peers/.stamp ## Others' models and readers beside ours: open_flamingo, flamingo-pytorch, open_clip
 	$(VENV)-peers/bin/python -m pytest -rs tests/peers tests/e2e/test_open_clip.py
@@ -88,6 +100,7 @@ fuzz: $(VENV)/.stamp-dev $(VENV)/.stamp-compiled ## Extraction of 100,000 broken
 lint: $(VENV)/.stamp-dev ## Lint, format and types only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/hadolint Dockerfile
 	$(BIN)/mypy
 
 # docs/images/demo.png is made by hand: chromium --headless --hide-scrollbars --window-size=1100,1250 \
