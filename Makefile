@@ -13,7 +13,7 @@ DEMO := build/demo
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-full test-engines test-dataflow test-prism test-spark test-peers test-trees fuzz prism spark-jar spark-demo container-check container-lock lint docs learn bench clean distclean
+.PHONY: help demo test test-full test-engines test-dataflow test-prism test-spark test-flink test-peers test-trees fuzz prism spark-jar spark-demo container-check container-lock lint docs learn bench clean distclean
 
 help: ## What can be made (this)
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -43,7 +43,7 @@ demo: $(VENV)/.stamp-compiled ## Build three small data sets from demo/: pages, 
 test: lint $(VENV)/.stamp-compiled ## Lint, format, types, and all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow"
 
-test-full: lint $(VENV)/.stamp-compiled $(VENV)-spark/.stamp build/spark/job-server.jar build/prism test-dataflow test-peers ## The same with the slow tests
+test-full: lint $(VENV)/.stamp-compiled $(VENV)-spark/.stamp build/spark/job-server.jar build/prism build/flink/job-server.jar test-dataflow test-peers ## The same with the slow tests
 	$(BIN)/python -m pytest
 
 # Not a part of `test`: what Dataflow needs is 340 MB, and makes every later start of a process slower.
@@ -61,6 +61,9 @@ test-prism: $(VENV)/.stamp-test $(VENV)/.stamp-compiled build/prism ## The same 
 # Needs Java 11 or 17, and Maven; pyspark (a whole Spark, 350 MB) comes from PyPI into .venv-spark.
 test-spark: $(VENV)/.stamp-test $(VENV)/.stamp-compiled $(VENV)-spark/.stamp build/spark/job-server.jar ## The demo on a real Spark cluster, which it starts and stops
 	$(BIN)/python -m pytest tests/test_spark.py tests/e2e/test_spark_cluster.py
+
+test-flink: $(VENV)/.stamp-test $(VENV)/.stamp-compiled build/flink/job-server.jar ## The same bytes on a Flink inside Beam's job server (needs Java 11 or 17, and Maven)
+	$(BIN)/python -m pytest tests/e2e/test_flink.py
 
 spark-demo: $(VENV)/.stamp-compiled $(VENV)-spark/.stamp build/spark/job-server.jar ## Start a Spark cluster, build the demo on it, compare with one machine, stop it
 	$(BIN)/python -m engines.spark.demo
@@ -168,9 +171,9 @@ build/prism:
 	@echo "Building Beam's Prism (a minute or three), once ..."
 	@GOBIN="$(CURDIR)/build" go install github.com/apache/beam/sdks/v2/go/cmd/prism@v$(BEAM)
 
-build/spark/job-server.jar: engines/spark/pom.xml
+build/%/job-server.jar: engines/%/pom.xml
 	@command -v java >/dev/null && command -v mvn >/dev/null || { echo "make: this needs Java 11 or 17, and Maven; on Debian and Ubuntu: apt install openjdk-17-jdk-headless maven" >&2; exit 1; }
-	@echo "Building Beam's job server for Spark from Maven's artifacts (300 MB, a minute or three), once ..."
+	@echo "Building Beam's job server for $* from Maven's artifacts (some 200 MB, a minute or three), once ..."
 	@MAVEN_OPTS="-Xmx1500m" mvn --batch-mode --quiet --no-transfer-progress --file $< package
 	@touch $@
 
