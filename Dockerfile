@@ -18,7 +18,8 @@ FROM python:${PYTHON_IMAGE}-bookworm AS build
 ARG PACKAGES=plain
 COPY engines/container/locked-${PACKAGES}.txt /src/locked.txt
 RUN python -m venv /opt/openm3w \
-    && /opt/openm3w/bin/python -m pip install --no-cache-dir --require-hashes --requirement /src/locked.txt
+    && /opt/openm3w/bin/python -m pip install --no-cache-dir --require-hashes --requirement /src/locked.txt \
+    && find /opt/openm3w/lib -type d -name tests -prune -exec rm -r {} +
 WORKDIR /src/openm3w
 COPY . .
 RUN /opt/openm3w/bin/python -m pip install --no-cache-dir --no-deps --no-build-isolation .

@@ -13,7 +13,7 @@ DEMO := build/demo
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-full test-engines test-dataflow test-prism test-spark test-peers test-trees fuzz prism spark-jar spark-demo lint docs learn bench clean distclean
+.PHONY: help demo test test-full test-engines test-dataflow test-prism test-spark test-flink test-peers test-trees fuzz prism spark-jar spark-demo container-check container-lock lint docs learn bench clean distclean
 
 help: ## What can be made (this)
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -43,7 +43,7 @@ demo: $(VENV)/.stamp-compiled ## Build three small data sets from demo/: pages, 
 test: lint $(VENV)/.stamp-compiled ## Lint, format, types, and all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow"
 
-test-full: lint $(VENV)/.stamp-compiled $(VENV)-spark/.stamp build/spark/job-server.jar build/prism test-dataflow test-peers ## The same with the slow tests
+test-full: lint $(VENV)/.stamp-compiled $(VENV)-spark/.stamp build/spark/job-server.jar build/prism build/flink/job-server.jar test-dataflow test-peers ## The same with the slow tests
 	$(BIN)/python -m pytest
 
 # Not a part of `test`: what Dataflow needs is 340 MB, and makes every later start of a process slower.
@@ -62,12 +62,27 @@ test-prism: $(VENV)/.stamp-test $(VENV)/.stamp-compiled build/prism ## The same 
 test-spark: $(VENV)/.stamp-test $(VENV)/.stamp-compiled $(VENV)-spark/.stamp build/spark/job-server.jar ## The demo on a real Spark cluster, which it starts and stops
 	$(BIN)/python -m pytest tests/test_spark.py tests/e2e/test_spark_cluster.py
 
+test-flink: $(VENV)/.stamp-test $(VENV)/.stamp-compiled build/flink/job-server.jar ## The same bytes on a Flink inside Beam's job server (needs Java 11 or 17, and Maven)
+	$(BIN)/python -m pytest tests/e2e/test_flink.py
+
 spark-demo: $(VENV)/.stamp-compiled $(VENV)-spark/.stamp build/spark/job-server.jar ## Start a Spark cluster, build the demo on it, compare with one machine, stop it
 	$(BIN)/python -m engines.spark.demo
 
 prism: build/prism ## Beam's Prism, by Go
 
 spark-jar: build/spark/job-server.jar ## Beam's job server for Spark, from what Maven has: for places where Beam cannot fetch its own
+
+# Needs root, debootstrap and Go; no container engine. engines/container/rootfs.py says what stands for what.
+container-check: $(VENV)/.stamp-test ## Carry out the Dockerfile's steps in fresh root file systems, and try what comes out (PACKAGES=aws or gcp)
+	$(BIN)/python -m engines.container.check --packages $(PACKAGES)
+
+PACKAGES ?= plain
+container-lock: $(VENV)/.stamp-test ## Choose the packages of the image anew: engines/container/locked-*.txt
+	@$(BIN)/python -m pip install --quiet "uv>=0.9"
+	@for set in plain aws gcp; do \
+		extras="--extra safety"; test $$set = plain || extras="$$extras --extra $$set"; \
+		$(BIN)/uv pip compile --quiet --upgrade pyproject.toml engines/container/build.in $$extras --python-version 3.11 --generate-hashes \
+			--no-annotate --no-header --no-emit-index-url --output-file engines/container/locked-$$set.txt || exit 1; done
 
 # open_flamingo pins torch 2.0.1, and open_clip's training reader an old webdataset: an environment of their own, some GB.
 test-peers: $(VENV)-peers/.stamp ## Others' models and readers beside ours: open_flamingo, flamingo-pytorch, open_clip
@@ -88,6 +103,7 @@ fuzz: $(VENV)/.stamp-dev $(VENV)/.stamp-compiled ## Extraction of 100,000 broken
 lint: $(VENV)/.stamp-dev ## Lint, format and types only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/hadolint Dockerfile
 	$(BIN)/mypy
 
 # docs/images/demo.png is made by hand: chromium --headless --hide-scrollbars --window-size=1100,1250 \
@@ -155,9 +171,9 @@ build/prism:
 	@echo "Building Beam's Prism (a minute or three), once ..."
 	@GOBIN="$(CURDIR)/build" go install github.com/apache/beam/sdks/v2/go/cmd/prism@v$(BEAM)
 
-build/spark/job-server.jar: engines/spark/pom.xml
+build/%/job-server.jar: engines/%/pom.xml
 	@command -v java >/dev/null && command -v mvn >/dev/null || { echo "make: this needs Java 11 or 17, and Maven; on Debian and Ubuntu: apt install openjdk-17-jdk-headless maven" >&2; exit 1; }
-	@echo "Building Beam's job server for Spark from Maven's artifacts (300 MB, a minute or three), once ..."
+	@echo "Building Beam's job server for $* from Maven's artifacts (some 200 MB, a minute or three), once ..."
 	@MAVEN_OPTS="-Xmx1500m" mvn --batch-mode --quiet --no-transfer-progress --file $< package
 	@touch $@
 

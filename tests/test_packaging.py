@@ -11,6 +11,10 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from engines.container.dockerfile import context
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("schemas", "dedup", "pipelines", "flamingo_model")
@@ -161,3 +165,40 @@ def test_beam_is_one_version_everywhere() -> None:
     in_image = re.search(r"^ARG BEAM_VERSION=(\d+\.\d+)\.\d+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert in_image
     assert ranges.pop().startswith(in_image[1])
+
+
+def test_makefile_builds_prism_of_the_same_version_as_the_image() -> None:
+    made = re.search(r"^BEAM := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    image = re.search(r"^ARG BEAM_VERSION=(.*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert made and image and made[1] == image[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "extras"), [("plain", ["safety"]), ("aws", ["safety", "aws"]), ("gcp", ["safety", "gcp"])]
+)
+def test_the_image_has_every_dependency_by_its_digest(name: str, extras: list[str]) -> None:
+    """As pip would: `make container-lock` chooses anew after a change of dependencies."""
+    text = (ROOT / f"engines/container/locked-{name}.txt").read_text()
+    locked = {
+        distribution(line): Version(line.split("==")[1].split()[0]) for line in re.findall("^[a-z].*$", text, re.M)
+    }
+    project = PROJECT["project"]
+    for line in [
+        *project["dependencies"],
+        *(line for extra in extras for line in project["optional-dependencies"][extra]),
+    ]:
+        wanted = Requirement(line)
+        assert wanted.specifier.contains(locked[distribution(line)]), line
+    assert all("--hash=sha256:" in entry for entry in re.split(r"\n(?=[a-z])", text.strip())), (
+        "a package without a digest"
+    )
+
+
+def test_the_image_gets_what_the_wheel_is_made_of() -> None:
+    kept = {str(path) for path in context(ROOT)}
+    assert {"pyproject.toml", "setup.py", "README.md", "LICENSE", "NOTICE"} <= kept, (
+        "without setup.py nothing is compiled"
+    )
+    assert {"pipelines/extract/html_reader.pxd", "pipelines/recipes/m3w.toml", "schemas/sample.schema.json"} <= kept
+    assert {path.partition("/")[0] for path in kept if "/" in path} == {*PACKAGES, "engines"}
+    assert not [path for path in kept if path.endswith((".so", ".pyc"))]

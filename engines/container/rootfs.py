@@ -18,7 +18,9 @@ COMPILER = ("gcc", "libc6-dev", "python3-dev")
 BOOT = "github.com/apache/beam/sdks/v2/python/container"
 OF_THE_BUILD = re.compile(r"PIP_(?!FIND_LINKS)|.*_proxy$|SSL_CERT|REQUESTS_CA", re.IGNORECASE)
 """Variables of this machine that a RUN may see: how packages are reached. Not a part of the result."""
-LENT = ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs")
+NAMES = ("/etc/hosts", "/etc/resolv.conf")
+"""Of this machine, for every process: as a container engine gives its own."""
+CERTIFICATES = "/etc/ssl/certs"
 """Of this machine, for the time of a RUN."""
 
 
@@ -59,7 +61,9 @@ class Root:
             shared: a folder that is seen as /data.
         """
         mounts = [f"mount -t proc proc {self.folder}/proc", f"mount --bind /dev {self.folder}/dev"]
-        mounts += [f"mount --bind {Path(given).resolve()} {self.folder}{given}" for given in lent]
+        for name in NAMES:
+            self.path(name).touch()
+        mounts += [f"mount --bind {Path(given).resolve()} {self.folder}{given}" for given in (*NAMES, *lent)]
         if shared is not None:
             (self.folder / "data").mkdir(exist_ok=True)
             mounts.append(f"mount --bind {shared.resolve()} {self.folder}/data")
@@ -97,13 +101,8 @@ class Root:
             RootError: it failed.
         """
         reached = {name: value for name, value in os.environ.items() if OF_THE_BUILD.match(name)}
-        for inside in LENT:
-            place = self.path(inside)
-            if Path(inside).is_dir():
-                place.mkdir(parents=True, exist_ok=True)
-            else:
-                place.touch()
-        if subprocess.run(self.started(words, {**reached, **environment}, LENT), check=False).returncode:
+        self.path(CERTIFICATES).mkdir(parents=True, exist_ok=True)
+        if subprocess.run(self.started(words, {**reached, **environment}, [CERTIFICATES]), check=False).returncode:
             raise RootError(f"RUN {' '.join(words)[:200]} failed")
 
 
