@@ -45,6 +45,9 @@ class Figures:
     """Documents that a core writes in a second (results/whole_job.md: 7,103 in 19 s on two cores)."""
     document_bytes: float = 72.6e3
     """Of a document with its images in a shard (results/whole_job.md: 516 MB)."""
+    requests: float = 3.05
+    """To an object store, each range for itself (results/object_store.md): of a large crawl a shard takes few
+    neighbours. Joined, as of a small one, they are 0.4."""
     shard_bytes: float = 1e9
     """Most that a shard holds (recipe m3w)."""
     unit_bytes: float = 32 * 2**20
@@ -53,6 +56,8 @@ class Figures:
     """Rows of facts that go into one file on a cluster."""
     core_hour: float = 0.05
     """Price of a core with 4 GB for an hour, dollars: what clouds ask for machines that may be taken away."""
+    thousand_requests: float = 0.0004
+    """Price of 1000 reads of an object store, dollars."""
     gigabyte_month: float = 0.02
     """Price of keeping a GB for a month, dollars."""
 
@@ -84,9 +89,11 @@ def table(figures: Figures, pages: Sequence[float]) -> list[tuple[str, ...]]:
     row("packs and facts between jobs, GB", figures.pack_bytes / 1e9)
     row("units of the scan, a pack each", figures.input_bytes / figures.unit_bytes, least=1)
     row("files of facts that a shuffle writes on a cluster", figures.rows / 10 / figures.rows_per_file, least=1)
+    row("requests to an object store, at most", figures.requests)
     row("shards", out / figures.shard_bytes, least=1)
     row("shards, GB", out / 1e9)
     row("computing, dollars", hours * figures.core_hour)
+    row("requests, dollars", figures.requests / 1000 * figures.thousand_requests)
     row("keeping shards and originals a month, dollars", kept / 1e9 * figures.gigabyte_month)
     return rows
 
