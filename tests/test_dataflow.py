@@ -21,6 +21,7 @@ from pipelines.dataflow import (
     job_name,
 )
 from pipelines.engine import EngineError, unknown_options, where_s3_is
+from pipelines.recipe import load_recipe
 from pipelines.store.secrets import without_secrets
 
 GOOD = {
@@ -83,14 +84,15 @@ def test_what_the_command_line_must_not_say(options: tuple[str, ...], places: tu
 
 
 def test_options_of_another_engine_are_refused() -> None:
+    recipe = load_recipe("demo")
     none = ForSpark(master="", job_server="", spark_submit="", spark_conf=(), worker_command="")
     for name, words, said in (
         ("local", ForDataflow(temp_location="gs://b/t"), "--temp-location belongs to --engine dataflow"),
         ("dataflow", ForDataflow(), "give --project, --region"),
     ):
-        with pytest.raises(EngineError, match=said), chosen_engine(name, none, None, [], print, (), words):
+        with pytest.raises(EngineError, match=said), chosen_engine(name, none, "auto", recipe, [], print, (), words):
             pass
-    both = chosen_engine("dataflow", none, 4, [], print, (), ForDataflow(**GOOD))
+    both = chosen_engine("dataflow", none, "4", recipe, [], print, (), ForDataflow(**GOOD))
     with pytest.raises(EngineError, match="give --max-workers"), both:
         pass
 
