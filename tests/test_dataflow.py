@@ -84,6 +84,7 @@ def test_what_the_command_line_must_not_say(options: tuple[str, ...], places: tu
 
 
 def test_options_of_another_engine_are_refused() -> None:
+    recipe = load_recipe("demo")
     none = ForSpark(master="", job_server="", spark_submit="", spark_conf=(), worker_command="")
     recipe = load_recipe("demo")
     for name, words, said in (
