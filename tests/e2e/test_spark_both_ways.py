@@ -37,7 +37,7 @@ class BothWays:
     options: tuple[str, ...] = ()
     jobs: dict[str, SparkEngine] = field(default_factory=dict)
 
-    def for_each(self, name: str, function: Any, units: Sequence[Mapping[str, Any]], _: object) -> None:
+    def for_each(self, name: str, function: Any, units: Sequence[Mapping[str, Any]], *_: Any) -> None:
         self.run(name, lambda pipeline: pipeline | ForEachUnit(function, units))
 
     def run(self, name: str, build: Build) -> None:
