@@ -16,8 +16,8 @@ from pipelines.store import paths
 from pipelines.store.facts import read_table
 from pipelines.store.work import Work
 
-BATCH_ROWS = 200_000
-"""Rows that are held at once: some 150 MB."""
+BATCH_ROWS = 100_000
+"""Rows that are held at once: some 200 MB with their copies."""
 
 
 def split_ledger(files: Sequence[str], work: Work) -> None:
