@@ -119,7 +119,7 @@ bench: $(VENV)/.stamp-dev $(VENV)/.stamp-compiled ## Run the benchmarks, an hour
 	$(BIN)/python -m benchmarks.run
 
 clean: ## Remove what was built and the caches
-	rm -rf build dist *.egg-info pipelines/extract/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build dist *.egg-info pipelines/extract/*.so pipelines/extract/*/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 distclean: clean ## The same and the virtual environment
 	rm -rf $(VENV) $(VENV)-peers $(VENV)-spark
@@ -137,7 +137,7 @@ $(VENV)/.stamp-run: pyproject.toml | $(BIN)/python
 	@touch $@
 
 # What setup.py compiles, next to its source: an extension is what Python imports, also when the source is newer.
-$(VENV)/.stamp-compiled: setup.py $(wildcard pipelines/extract/*.py pipelines/extract/*.pxd) $(VENV)/.stamp-run
+$(VENV)/.stamp-compiled: setup.py $(wildcard pipelines/extract/*.py pipelines/extract/*/*.py pipelines/extract/*/*.pxd) $(VENV)/.stamp-run
 	@$(BIN)/python setup.py --quiet build_ext --inplace --parallel 2
 	@touch $@
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
-_NAMES = """html_scan html_stack html_starts html_reader controls attribute_scan hiding tree text_writer layout
-    image_place nodes markup_words text_blocks surroundings row_writer place_rows
-    block_words feature_rows second_look forest judge"""
+_NAMES = """html/html_scan html/html_stack html/html_starts html/html_reader html/controls html/attribute_scan
+    html/hiding html/tree html/nodes text_writer layout pictures/image_place text/markup_words text/text_blocks
+    text/surroundings text/row_writer text/place_rows text/block_words text/feature_rows text/second_look text/forest
+    text/judge"""
 COMPILED = tuple(f"pipelines/extract/{name}" for name in _NAMES.split())
 """Modules in Cython's pure Python mode, without ".py"."""
 SHARED = "pipelines.extract.cython_shared"
@@ -31,8 +32,8 @@ def digest(module: str) -> str:
     """A digest of what a module is compiled from: its source, and the declarations that this and they name."""
     found = [Path(f"{module}.py")]
     for path in found:  # which grows
-        names = [found[0].stem, *re.findall(r"pipelines\.extract\.(\w+)", path.read_text())]
-        declarations = (found[0].with_name(f"{name}.pxd") for name in names)
+        names = [module.replace("/", "."), *re.findall(r"pipelines\.extract\.[\w.]+", path.read_text())]
+        declarations = (Path(f"{name.replace('.', '/')}.pxd") for name in names)
         found += sorted({pxd for pxd in declarations if pxd.exists()} - set(found))
     return hashlib.sha256(b"".join(path.read_bytes() for path in found)).hexdigest()
 

@@ -1,1 +1,1 @@
-"""Trains the judge of text blocks (pipelines/extract/judge.py) on annotated pages, and measures it."""
+"""Trains the judge of text blocks (pipelines/extract/text/judge.py) on annotated pages, and measures it."""

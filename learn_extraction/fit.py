@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from learn_extraction.measure import word_f1
 from learn_extraction.pages import FOLDS, Page
-from pipelines.extract.features import CERTAIN, DEPTH, FEATURES, LEAST, SECOND, WIDTH
-from pipelines.extract.forest import Forest
-from pipelines.extract.page_tree import Numbers
-from pipelines.extract.second_look import look_again
+from pipelines.extract.html.page_tree import Numbers
+from pipelines.extract.text.features import CERTAIN, DEPTH, FEATURES, LEAST, SECOND, WIDTH
+from pipelines.extract.text.forest import Forest
+from pipelines.extract.text.second_look import look_again
 
 ROUNDS = 160
 SETTINGS: Mapping[str, Any] = {

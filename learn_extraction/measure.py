@@ -6,8 +6,8 @@ from typing import Any
 
 from learn_extraction.labels import content, words
 from learn_extraction.pages import Page
-from pipelines.extract.judge import KEPT, decide
-from pipelines.extract.page_tree import Numbers
+from pipelines.extract.html.page_tree import Numbers
+from pipelines.extract.text.judge import KEPT, decide
 
 TYPES = ("article", "documentation", "forum", "service", "product", "collection", "listing")
 COLUMNS = ("all", *TYPES, "readability", "snippets", "article 4-grams")

@@ -12,14 +12,14 @@ import numpy.typing as npt
 from benchmarks.annotated_pages import PARTS, is_aside, load, number_of
 from learn_extraction.labels import block_weights, labels, words
 from learn_extraction.smaller import smaller
-from pipelines.extract.block_measures import Blocks
-from pipelines.extract.charset import decode_html
-from pipelines.extract.feature_rows import describe
-from pipelines.extract.features import WIDTH, Rows
-from pipelines.extract.html_reader import parse_tree
-from pipelines.extract.page_tree import Numbers
-from pipelines.extract.text_blocks import find_blocks
-from pipelines.extract.tree import look
+from pipelines.extract.html.charset import decode_html
+from pipelines.extract.html.html_reader import parse_tree
+from pipelines.extract.html.page_tree import Numbers
+from pipelines.extract.html.tree import look
+from pipelines.extract.text.block_measures import Blocks
+from pipelines.extract.text.feature_rows import describe
+from pipelines.extract.text.features import WIDTH, Rows
+from pipelines.extract.text.text_blocks import find_blocks
 from pipelines.recipe import load_recipe
 from pipelines.sources.records import RawPage
 from schemas.document import Source

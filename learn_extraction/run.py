@@ -1,7 +1,7 @@
 """Trains the judge of text blocks and ships it, or measures it first.
 
     python -m learn_extraction.run measure FOLDER...     train on two thirds of the domains, score the third kept aside
-    python -m learn_extraction.run ship FOLDER...        train on all, write pipelines/extract/data/*.json
+    python -m learn_extraction.run ship FOLDER...        train on all, write pipelines/extract/text/data/*.json
 
 A FOLDER holds gold.json and pages.tar.xz (docs/extraction.md). Needs lightgbm, which the package itself does not.
 """
@@ -12,10 +12,10 @@ from pathlib import Path
 from learn_extraction.fit import ALL, fit_both, scores, write
 from learn_extraction.measure import COLUMNS, kept_text, table_row
 from learn_extraction.pages import read_pages, small_pages
-from pipelines.extract.features import FEATURES
-from pipelines.extract.forest import Forest
+from pipelines.extract.text.features import FEATURES
+from pipelines.extract.text.forest import Forest
 
-DATA = Path(__file__).parents[1] / "pipelines" / "extract" / "data"
+DATA = Path(__file__).parents[1] / "pipelines" / "extract" / "text" / "data"
 
 
 def main() -> None:

@@ -8,9 +8,9 @@ import random
 from array import array
 from collections.abc import Sequence
 
-from pipelines.extract.block_measures import Blocks
-from pipelines.extract.page_tree import PageTree
-from pipelines.extract.tags import DIV, HEAD, SPAN, TEXT
+from pipelines.extract.html.page_tree import PageTree
+from pipelines.extract.html.tags import DIV, HEAD, SPAN, TEXT
+from pipelines.extract.text.block_measures import Blocks
 
 _CONTENT, _REST = (1, 2, 3, 4, 6, 8, 12, 20), (1, 2, 3, 4, 6, 8, 12, 20, 30)
 """How many blocks of each stay: one of these is drawn."""

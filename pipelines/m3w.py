@@ -5,9 +5,9 @@ The scan job streams each unit of the crawl through these stages; what survives 
 record and its table of the recipe; see `docs/filters.md` for every rule and its source.
 """
 
-from pipelines.extract.charset import decode_html
 from pipelines.extract.document import extract
-from pipelines.extract.parse import parse_html
+from pipelines.extract.html.charset import decode_html
+from pipelines.extract.html.parse import parse_html
 from pipelines.filters.gopher_quality import gopher_quality
 from pipelines.filters.gopher_repetition import gopher_repetition
 from pipelines.filters.language import identify_language

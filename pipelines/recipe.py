@@ -16,10 +16,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pipelines.extract.charset import CharsetConfig
 from pipelines.extract.config import ExtractConfig
-from pipelines.extract.page_videos import FindVideosConfig
-from pipelines.extract.parse import ParseConfig
+from pipelines.extract.html.charset import CharsetConfig
+from pipelines.extract.html.parse import ParseConfig
+from pipelines.extract.videos.page_videos import FindVideosConfig
 from pipelines.facts import to_json
 from pipelines.filters.caption_boilerplate import CaptionBoilerplateConfig
 from pipelines.filters.caption_dates_places import DatesPlacesConfig

@@ -11,7 +11,7 @@ pages + uses    -> videos that were found, with their subtitles, in units for th
 from functools import partial
 from typing import Any
 
-from pipelines.extract.videos import MAX_SUBTITLES
+from pipelines.extract.videos.videos import MAX_SUBTITLES
 from pipelines.facts import (
     CLIPS,
     LEDGER,

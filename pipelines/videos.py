@@ -7,7 +7,7 @@ they came, and cut: a clip gets the words that are said in it, or what the page 
 from functools import partial
 
 from pipelines.cut_videos import cut_job, cut_unit
-from pipelines.extract.page_videos import each_video, video_record, videos_of_page
+from pipelines.extract.videos.page_videos import each_video, video_record, videos_of_page
 from pipelines.filters.caption_boilerplate import caption_boilerplate
 from pipelines.filters.caption_dates_places import strip_dates_places
 from pipelines.filters.caption_length import caption_length

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pipelines.extract.config import ExtractConfig
 from pipelines.extract.document import extract
+from pipelines.extract.html.parse import ParseConfig, ParsedPage, parse_html
 from pipelines.extract.page import HtmlPage
-from pipelines.extract.parse import ParseConfig, ParsedPage, parse_html
 from schemas.document import Document, Image, Source, Text
 from schemas.rejection import Rejected
 

@@ -18,13 +18,13 @@ from pathlib import Path
 
 from crawls import records
 
-from pipelines.extract.charset import decode_html
 from pipelines.extract.document import extract
-from pipelines.extract.nodes import INVISIBLE
-from pipelines.extract.page_tree import PageTree
-from pipelines.extract.parse import parse_html
+from pipelines.extract.html.charset import decode_html
+from pipelines.extract.html.nodes import INVISIBLE
+from pipelines.extract.html.page_tree import PageTree
+from pipelines.extract.html.parse import parse_html
+from pipelines.extract.html.tags import TEXT
 from pipelines.extract.saved import slots_json
-from pipelines.extract.tags import TEXT
 from pipelines.recipe import load_recipe
 from pipelines.sources.records import RawPage
 from schemas.document import Document, Image, Source, Text

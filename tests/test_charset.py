@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.extract.charset import CharsetConfig, decode_html, encoding_of
+from pipelines.extract.html.charset import CharsetConfig, decode_html, encoding_of
 from pipelines.extract.page import HtmlPage
 from pipelines.sources.records import RawPage
 from schemas.document import Source

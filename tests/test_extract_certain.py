@@ -5,10 +5,10 @@ from array import array
 import pytest
 from extract_page import parsed
 
-from pipelines.extract.certain import certain, drop_permalinks
-from pipelines.extract.parse import ParsedPage
-from pipelines.extract.text_blocks import find_blocks
-from pipelines.extract.tree import look
+from pipelines.extract.html.parse import ParsedPage
+from pipelines.extract.html.tree import look
+from pipelines.extract.text.certain import certain, drop_permalinks
+from pipelines.extract.text.text_blocks import find_blocks
 
 LONG = "The harbour office prints a table of the tides for every day of the year. " * 5
 

@@ -8,7 +8,7 @@ from datasets import m3w
 from extract_page import EXTRACT, PAGES, document, marked, parsed
 
 from pipelines.extract.explain import explain, lines
-from pipelines.extract.parse import ParsedPage
+from pipelines.extract.html.parse import ParsedPage
 from pipelines.extract.side_by_side import side_by_side
 from schemas.document import Document
 

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_python import in_plain_python
 
-from pipelines.extract import html_reader, tags
-from pipelines.extract.html_reader import parse_tree
-from pipelines.extract.page_tree import PageTree
+from pipelines.extract.html import html_reader, tags
+from pipelines.extract.html.html_reader import parse_tree
+from pipelines.extract.html.page_tree import PageTree
 from schemas.rejection import Rejected
 
 ROOT = Path(__file__).parents[1]

@@ -5,7 +5,8 @@ from extract_page import EXTRACT, FULL, document, image
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.extract.image_address import Candidate, is_placeholder, media_matches, parse_srcset, resolve_url
+from pipelines.extract.html.address import resolve_url
+from pipelines.extract.pictures.image_address import Candidate, is_placeholder, media_matches, parse_srcset
 
 BASE = "https://h.example/dir/page.html?q=1#top"
 

@@ -8,7 +8,7 @@ import pytest
 from extract_page import EXTRACT, FULL, document, image, marked
 from PIL import Image as Picture
 
-from pipelines.extract.image_place import file_reason
+from pipelines.extract.pictures.image_place import file_reason
 from schemas.document import Image
 
 WORDS = "<p>The harbour office prints a table of the tides for every day of the year, and sells it. </p>"

@@ -9,19 +9,19 @@ from extract_page import PAGES, URL, parsed
 from plain_python import in_plain_python
 
 from learn_extraction.labels import align, labels
-from pipelines.extract import feature_rows, judge
-from pipelines.extract.block_measures import MEASURES, WORDS, Blocks
-from pipelines.extract.feature_rows import describe
-from pipelines.extract.features import COLUMNS, DEPTH, FEATURES, LEAST, SECOND, SECTIONS, WIDTH
-from pipelines.extract.forest import Forest
-from pipelines.extract.judge import CERTAIN, COPY, KEPT, Judgement, best_cut, decide, forests
-from pipelines.extract.page_features import PAGE, page_row
-from pipelines.extract.parse import ParsedPage
-from pipelines.extract.second_look import look_again
-from pipelines.extract.surroundings import survey
-from pipelines.extract.text_blocks import find_blocks
-from pipelines.extract.tree import look_at_all
-from pipelines.extract.vocabulary import KINDS, NAMES, TEXTS, hash_table, word_hash
+from pipelines.extract.html.parse import ParsedPage
+from pipelines.extract.html.tree import look_at_all
+from pipelines.extract.text import feature_rows, judge
+from pipelines.extract.text.block_measures import MEASURES, WORDS, Blocks
+from pipelines.extract.text.feature_rows import describe
+from pipelines.extract.text.features import COLUMNS, DEPTH, FEATURES, LEAST, SECOND, SECTIONS, WIDTH
+from pipelines.extract.text.forest import Forest
+from pipelines.extract.text.judge import CERTAIN, COPY, KEPT, Judgement, best_cut, decide, forests
+from pipelines.extract.text.page_features import PAGE, page_row
+from pipelines.extract.text.second_look import look_again
+from pipelines.extract.text.surroundings import survey
+from pipelines.extract.text.text_blocks import find_blocks
+from pipelines.extract.text.vocabulary import KINDS, NAMES, TEXTS, hash_table, word_hash
 
 ROOT = Path(__file__).parents[1]
 SENTENCE = "The river rose in the night, and in the morning the old bridge was gone. "

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 from extract_page import PARSE, URL, marked, parsed
 
-from pipelines.extract.parse import ParsedPage, opt_out_meta
-from pipelines.extract.tags import TEXT
+from pipelines.extract.html.parse import ParsedPage, opt_out_meta
+from pipelines.extract.html.tags import TEXT
 from schemas.rejection import Rejected
 
 

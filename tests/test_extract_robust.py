@@ -6,7 +6,7 @@ import pytest
 from extract_page import EXTRACT, FULL, PAGES, parsed
 
 from pipelines.extract.document import extract
-from pipelines.extract.parse import ParsedPage
+from pipelines.extract.html.parse import ParsedPage
 from schemas.document import Document
 from schemas.rejection import Rejected
 

@@ -10,7 +10,7 @@ import pytest
 from datasets import m3w
 from extract_page import EXTRACT, PARSE, URL
 
-from pipelines.extract.charset import CharsetConfig
+from pipelines.extract.html.charset import CharsetConfig
 from pipelines.extract.saved import extract_html, show, slots_json
 from schemas.document import Document
 from schemas.rejection import Rejected

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from test_extract_html_reader import read
 
-from pipelines.extract.tags import TEXT
+from pipelines.extract.html.tags import TEXT
 
 TREES = os.environ.get("HTML5LIB_TREES", "")
 _CASE = re.compile(r"^#data\n(.*?)\n#errors\n(.*?)^#document\n(.*?)(?=\n\n#data\n|\Z)", re.DOTALL | re.MULTILINE)

@@ -9,7 +9,7 @@ from plain_python import in_plain_python
 
 from pipelines.extract import layout
 from pipelines.extract.document import extract
-from pipelines.extract.parse import ParsedPage
+from pipelines.extract.html.parse import ParsedPage
 
 ROOT = Path(__file__).parents[1]
 PIECES = (

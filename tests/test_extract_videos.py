@@ -8,8 +8,8 @@ from extract_page import PAGES, URL, parsed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.extract.parse import ParsedPage
-from pipelines.extract.videos import find_videos
+from pipelines.extract.html.parse import ParsedPage
+from pipelines.extract.videos.videos import find_videos
 from schemas.document import Document, Subtitles, Video
 from schemas.shard import document_from_json, sample_json
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from extract_page import parsed
 
-from pipelines.extract.parse import ParsedPage
+from pipelines.extract.html.parse import ParsedPage
 from pipelines.filters.opt_out import OptOutConfig, respect_opt_out
 from schemas.rejection import Rejected
 

@@ -32,6 +32,13 @@ BEAM_AT_IMPORT = {
 }
 BEAM_WHEN_CALLED = {"pipelines.store.hdfs", "pipelines.spark.boot"}
 TORCH_WHEN_CALLED = {"pipelines.filters.similarity_open_clip"}
+EXTRACTION = (
+    "pipelines.extract.html.",
+    "pipelines.extract.text.",
+    "pipelines.extract.pictures.",
+    "pipelines.extract.videos.",
+)
+"""Each of these stands only on those before it."""
 NOT_IN_SCHEMAS = {"apache_beam", "torch", "lxml", "bs4", "PIL", "pyarrow", "numpy", "fastwarc"}
 MAX_LINES = 400
 
@@ -86,6 +93,9 @@ def layer_faults(module: str, imports: list[tuple[str, bool]]) -> list[str]:
             faults.append(f"{module} imports torch")
         if root == "apache_beam" and module not in BEAM_AT_IMPORT and not (late and module in BEAM_WHEN_CALLED):
             faults.append(f"{module} imports Beam")
+        place = next((number for number, folder in enumerate(EXTRACTION) if module.startswith(folder)), None)
+        if place is not None and name.startswith(EXTRACTION[place + 1 :]):
+            faults.append(f"{module} imports {name}, which stands on it")
         if root in ("tests", "benchmarks", "demo"):
             faults.append(f"{module} imports {name}, which is not installed")
     return faults
@@ -93,7 +103,7 @@ def layer_faults(module: str, imports: list[tuple[str, bool]]) -> list[str]:
 
 def test_every_package_is_read() -> None:
     assert {top(name) for name in modules()} == set(PACKAGES)
-    assert "pipelines.extract.parse" in modules()
+    assert "pipelines.extract.html.parse" in modules()
 
 
 @pytest.mark.parametrize("module", sorted(modules()))
@@ -118,6 +128,8 @@ def test_layers(module: str) -> None:
         ("flamingo_model.train", "import torch\nimport schemas.shard", 0),
         ("flamingo_model.train", "import pipelines.store.paths", 1),
         ("pipelines.scan", "import tests.webserver", 1),
+        ("pipelines.extract.html.parse", "import pipelines.extract.text.judge", 1),
+        ("pipelines.extract.pictures.captions", "import pipelines.extract.text.certain", 0),
     ],
 )
 def test_the_rules_find_faults(module: str, source: str, faults: int) -> None:

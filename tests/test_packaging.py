@@ -67,7 +67,7 @@ def test_wheel_holds_compiled_modules(wheel: Path) -> None:
     if not (shutil.which("cc") or shutil.which("gcc")):
         pytest.skip("no C compiler")
     held = [name for name in ZipFile(wheel).namelist() if name.endswith((".so", ".pyd"))]
-    assert any(name.startswith("pipelines/extract/html_reader.") for name in held), held
+    assert any(name.startswith("pipelines/extract/html/html_reader.") for name in held), held
 
 
 def test_wheel_carries_licences(wheel: Path) -> None:
@@ -199,6 +199,10 @@ def test_the_image_gets_what_the_wheel_is_made_of() -> None:
     assert {"pyproject.toml", "setup.py", "README.md", "LICENSE", "NOTICE"} <= kept, (
         "without setup.py nothing is compiled"
     )
-    assert {"pipelines/extract/html_reader.pxd", "pipelines/recipes/m3w.toml", "schemas/sample.schema.json"} <= kept
+    assert {
+        "pipelines/extract/html/html_reader.pxd",
+        "pipelines/recipes/m3w.toml",
+        "schemas/sample.schema.json",
+    } <= kept
     assert {path.partition("/")[0] for path in kept if "/" in path} == {*PACKAGES, "engines"}
     assert not [path for path in kept if path.endswith((".so", ".pyc"))]

@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field, replace
 
 from pipelines.extract.config import ExtractConfig
-from pipelines.extract.images import find_images, pictures
-from pipelines.extract.judge import judge
+from pipelines.extract.html.parse import ParsedPage
+from pipelines.extract.html.tree import Shown, look, look_at_all
 from pipelines.extract.layout import lay_out
 from pipelines.extract.obelics import kept_by_obelics
-from pipelines.extract.other_pictures import page_image
-from pipelines.extract.parse import ParsedPage
-from pipelines.extract.reasons import reasons
-from pipelines.extract.tree import Shown, look, look_at_all
+from pipelines.extract.pictures.images import find_images, pictures
+from pipelines.extract.pictures.other_pictures import page_image
+from pipelines.extract.text.judge import judge
+from pipelines.extract.text.reasons import reasons
 from schemas.document import Document, Image, Slot
 from schemas.rejection import Rejected
 

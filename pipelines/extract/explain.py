@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from pipelines.extract.config import ExtractConfig
 from pipelines.extract.document import Choice, Why, assemble, choose
-from pipelines.extract.images import address_of, pictures
-from pipelines.extract.kinds import BLOCK, HIDDEN, IMAGES, KINDS, SHOWN
-from pipelines.extract.nodes import clean
-from pipelines.extract.page_tree import PageTree
-from pipelines.extract.parse import ParsedPage
-from pipelines.extract.tags import TEXT
+from pipelines.extract.html.kinds import BLOCK, HIDDEN, IMAGES, KINDS, SHOWN
+from pipelines.extract.html.nodes import clean
+from pipelines.extract.html.page_tree import PageTree
+from pipelines.extract.html.parse import ParsedPage
+from pipelines.extract.html.tags import TEXT
+from pipelines.extract.pictures.images import address_of, pictures
 from schemas.document import Document
 from schemas.rejection import Rejected
 

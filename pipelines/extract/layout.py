@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import cython
 
-from pipelines.extract.kinds import BLOCK, BOX, CELL, KINDS, PARAGRAPH, PREFORMATTED, SHOWN
-from pipelines.extract.nodes import children
-from pipelines.extract.page_tree import PageTree
-from pipelines.extract.tags import (
+from pipelines.extract.html.kinds import BLOCK, BOX, CELL, KINDS, PARAGRAPH, PREFORMATTED, SHOWN
+from pipelines.extract.html.nodes import children
+from pipelines.extract.html.page_tree import PageTree
+from pipelines.extract.html.tags import (
     BR,
     FIGCAPTION,
     FIGURE,
@@ -21,7 +21,7 @@ from pipelines.extract.tags import (
     TEXT,
     TR,
 )  # fmt: skip
-from pipelines.extract.tree import Shown
+from pipelines.extract.html.tree import Shown
 from schemas.document import Image, Slot
 
 if cython.compiled:

@@ -3,8 +3,8 @@
 As the rules are written: the published code also loses what stands in <figure> and <picture>.
 """
 
-from pipelines.extract import tags
-from pipelines.extract.page_tree import PageTree
+from pipelines.extract.html import tags
+from pipelines.extract.html.page_tree import PageTree
 
 # Their text stays, as part of what is around them.
 _UNWRAPPED = """a abbr acronym b bdi bdo big cite code data dfn em font i ins kbd mark q s samp small span strike strong

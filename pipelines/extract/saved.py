@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from pipelines.extract.charset import CharsetConfig, decode_html
 from pipelines.extract.config import ExtractConfig
 from pipelines.extract.document import extract
+from pipelines.extract.html.charset import CharsetConfig, decode_html
+from pipelines.extract.html.parse import ParseConfig, ParsedPage, parse_html
 from pipelines.extract.page import HtmlPage
-from pipelines.extract.parse import ParseConfig, ParsedPage, parse_html
 from pipelines.sources.records import RawPage
 from schemas.document import Document, Image, Source, Text
 from schemas.rejection import Rejected

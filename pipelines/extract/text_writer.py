@@ -2,7 +2,7 @@
 
 import cython
 
-from pipelines.extract.nodes import visible
+from pipelines.extract.html.nodes import visible
 from schemas.document import Slot, Text
 
 if cython.compiled:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pipelines.extract.parse import ParsedPage, opt_out_meta
+from pipelines.extract.html.parse import ParsedPage, opt_out_meta
 from pipelines.web.opt_out import page_opt_out
 from schemas.rejection import Rejected
 

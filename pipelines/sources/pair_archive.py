@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
-from pipelines.extract.image_address import resolve_url
+from pipelines.extract.html.address import resolve_url
 from pipelines.sources.config import SourceConfig
 from pipelines.sources.html_folder import address, default_base_url
 from pipelines.sources.pair_fields import as_text, by_lower_name, media_types, named, pair

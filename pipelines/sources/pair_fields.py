@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pipelines.extract.image_address import resolve_url
+from pipelines.extract.html.address import resolve_url
 from pipelines.sources.config import SourceConfig
 from pipelines.sources.records import RawPair, Unreadable
 from schemas.document import Source

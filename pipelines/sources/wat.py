@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from pipelines.extract.image_address import resolve_url
+from pipelines.extract.html.address import resolve_url
 from pipelines.sources.config import SourceConfig
 from pipelines.sources.pair_fields import VIDEO_TYPES
 from pipelines.sources.records import RawPair, SourceRecord, Span, Unreadable
