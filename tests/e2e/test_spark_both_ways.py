@@ -22,8 +22,8 @@ from pipelines.stage import ForEachUnit
 pytestmark = [pytest.mark.timeout(900), needs_spark]
 __all__ = ["spark"]
 
-BY_SUBMIT = ("scan", "page_duplicates.000000")
-"""A job of units and a shuffle. The first: the application of the others then holds the cluster to the end."""
+BY_SUBMIT = ("inputs", "scan", "page_duplicates.000000")
+"""Jobs of units and a shuffle. The first: the application of the others then holds the cluster to the end."""
 
 
 @dataclass
