@@ -76,7 +76,7 @@ def test_the_jobs_of_dataflow(
 
 def test_a_dry_run_stops_before_anything_is_sent(server: StoreServer, recipe: Path) -> None:
     code, _, err = build(f"gs://{BUCKET}/dry", recipe)
-    assert code == 2 and "scan: the job is made, and not sent" in err, err
+    assert code == 2 and "inputs: the job is made, and not sent" in err, err
 
 
 def test_the_launcher_makes_a_template(server: StoreServer, tmp_path: Path) -> None:
